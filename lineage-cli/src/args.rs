@@ -1,0 +1,148 @@
+//! The command line as a whole: global flags, and the list of commands.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::commands::{
+    checkout, completions, demo, doctor, fingerprint, help, history, init, log, pointer, promote,
+    record, resolve, rollback, show, status, verify,
+};
+use crate::error::{CliError, ErrorKind};
+use crate::output::Output;
+
+/// Record training runs, release models, roll back, and prove that nothing was altered
+///
+/// A registry is one folder, `.lineage/`, made by `lineage init`. Every change is one entry of a
+/// tamper-evident log; the bytes of models are kept by SHA-256, so that a rollback works.
+#[derive(Parser)]
+#[command(
+    name = "lineage",
+    version,
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_help = "First steps:\n  \
+        lineage demo                        see the whole story in a temporary folder\n  \
+        lineage init                        make a registry in this folder\n  \
+        lineage record fraud --artifact models/v1 --data training=data/train.csv\n  \
+        lineage promote fraud               make the newest version live\n  \
+        lineage resolve fraud               print the live model's path, bytes verified\n\n\
+        Topics: lineage help exit-codes, lineage help environment"
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags that every command understands.
+#[derive(Args, Clone, Default)]
+pub(crate) struct Global {
+    /// The registry: a `.lineage` folder or the folder that holds it [env: LINEAGE_REGISTRY]
+    #[arg(short = 'R', long, global = true, value_name = "DIR", help_heading = "Global options")]
+    pub(crate) registry: Option<PathBuf>,
+    /// Who acts, as `Name <mail>` [env: LINEAGE_ACTOR; else git's identity, else the login]
+    #[arg(long, global = true, value_name = "WHO", help_heading = "Global options")]
+    pub(crate) actor: Option<String>,
+    /// Print the result, or the error, as JSON on standard output
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) json: bool,
+    /// Print the bare result: an id, a path, nothing else
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Global options")]
+    pub(crate) quiet: bool,
+    /// Tell each step on standard error
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    pub(crate) verbose: bool,
+    /// Use colours
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_default_value = true,
+        help_heading = "Global options"
+    )]
+    pub(crate) color: Color,
+    /// Never ask; fail and name the flag to pass instead
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) no_input: bool,
+    /// Answer yes to every question
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    pub(crate) yes: bool,
+    /// How long to wait for another lineage process before giving up with exit code 8
+    #[arg(
+        long,
+        global = true,
+        value_name = "SECONDS",
+        default_value_t = 30,
+        help_heading = "Global options"
+    )]
+    pub(crate) lock_timeout: u64,
+}
+
+/// For verbs that change something.
+#[derive(Args, Clone, Copy)]
+pub(crate) struct DryRun {
+    /// Make every check, write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    Init(init::InitArgs),
+    Record(Box<record::RecordArgs>),
+    Log(log::LogArgs),
+    Show(show::ShowArgs),
+    History(history::HistoryArgs),
+    Status(status::StatusArgs),
+    Promote(promote::PromoteArgs),
+    Rollback(rollback::RollbackArgs),
+    #[command(subcommand)]
+    Pointer(pointer::PointerCommand),
+    Resolve(resolve::ResolveArgs),
+    Checkout(checkout::CheckoutArgs),
+    Verify(verify::VerifyArgs),
+    Fingerprint(fingerprint::FingerprintArgs),
+    Demo(demo::DemoArgs),
+    Doctor(doctor::DoctorArgs),
+    Completions(completions::CompletionsArgs),
+    Help(help::HelpArgs),
+}
+
+/// Parses the arguments. Help and version are printed here; so are mistakes, as JSON if `--json`
+/// stands among the arguments.
+pub(crate) fn parse(arguments: &[OsString]) -> Result<Cli, ExitCode> {
+    let error = match Cli::try_parse_from(arguments) {
+        Ok(cli) => return Ok(cli),
+        Err(error) => error,
+    };
+    let json = arguments.iter().skip(1).take_while(|a| *a != "--").any(|a| a == "--json");
+    if !error.use_stderr() || !json {
+        let _ = error.print();
+        return Err(ExitCode::from(if error.use_stderr() { 2 } else { 0 }));
+    }
+    let text = error.render().to_string();
+    let mut paragraphs = text.split("\n\n");
+    let message = paragraphs.next().unwrap_or("wrong usage").trim_start_matches("error: ");
+    let hint = text.lines().rev().map(str::trim).find(|line| !line.is_empty());
+    let error = CliError::new(ErrorKind::Usage, message.split_whitespace().collect::<Vec<_>>().join(" "))
+        .hint(hint.unwrap_or("lineage --help").to_owned());
+    let mut output = Output::new(&Global { json: true, ..Global::default() });
+    Err(output.finish(Err(error)))
+}

@@ -1,0 +1,69 @@
+//! `lineage doctor`
+
+use lineage_core::init::{Finding, examine};
+use lineage_core::settings::Settings;
+use lineage_core::store::Registry;
+use serde::Serialize;
+
+use crate::args::{DryRun, Global};
+use crate::error::{CliError, ErrorKind};
+use crate::output::Output;
+use crate::{render, settings};
+
+/// Look at the registry's health: place, access, schema, settings, disk
+///
+/// Paste its output into bug reports.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  lineage doctor\n  lineage doctor --rebuild   # make edited tables again from the log")]
+pub(crate) struct DoctorArgs {
+    /// Make the tables again from the log (after `lineage verify` found edited rows); a copy of the
+    /// database is kept in .lineage/backups
+    #[arg(long)]
+    rebuild: bool,
+    #[command(flatten)]
+    dry_run: DryRun,
+}
+
+#[derive(Serialize)]
+struct Report {
+    lineage: &'static str,
+    ok: bool,
+    rebuilt: bool,
+    findings: Vec<Finding>,
+}
+
+pub(crate) fn run(args: &DoctorArgs, global: &Global, output: &mut Output) -> Result<(), CliError> {
+    let layout = settings::layout(global)?;
+    let loaded = Settings::load(&layout.settings()).map_err(CliError::from);
+    let rebuild = args.rebuild && !args.dry_run.dry_run;
+    if rebuild {
+        settings::with_context(global, output, Some(layout.root()), |context| {
+            Ok(Registry::open(&layout, context)?.rebuild(context)?)
+        })?;
+    }
+    let findings = settings::with_context(global, output, None, |context| {
+        let registry = Registry::open_read_only(&layout, context)?;
+        Ok(examine(&registry, loaded.as_ref().map_err(|error| error.message.as_str())))
+    })?;
+    let report = Report {
+        lineage: env!("CARGO_PKG_VERSION"),
+        ok: findings.iter().all(|finding| finding.ok),
+        rebuilt: rebuild,
+        findings,
+    };
+    let id = if report.ok { "ok" } else { "problems" };
+    output.result("lineage.doctor/1", &report, id, || text(&report))?;
+    if report.ok { Ok(()) } else { Err(CliError::reported(ErrorKind::Failure)) }
+}
+
+fn text(report: &Report) -> String {
+    let mut rows = vec![vec!["ok".to_owned(), "lineage".to_owned(), report.lineage.to_owned()]];
+    for finding in &report.findings {
+        let word = if finding.ok { "ok" } else { "PROBLEM" };
+        rows.push(vec![word.to_owned(), finding.name.to_owned(), render::safe(&finding.detail)]);
+    }
+    if report.rebuilt {
+        rows.push(vec!["ok".to_owned(), "rebuild".to_owned(), "the tables were made again from the log".to_owned()]);
+    }
+    render::table(&rows)
+}

@@ -1,0 +1,121 @@
+//! `lineage log`
+
+use lineage_core::digest::{Kind, Sha256};
+use lineage_core::events::Metric;
+use lineage_core::lookup;
+use lineage_core::names::{Label, ModelName};
+use lineage_core::store::{LogFilter, Reader, SessionRow};
+use serde::Serialize;
+
+use crate::args::Global;
+use crate::error::CliError;
+use crate::output::Output;
+use crate::{render, settings};
+
+/// List recorded sessions and versions, newest first
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  lineage log\n  lineage log fraud --limit 10\n  lineage log fraud --json | head -1")]
+pub(crate) struct LogArgs {
+    /// Only this model's
+    model: Option<ModelName>,
+    /// At most so many
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    limit: u64,
+}
+
+#[derive(Serialize)]
+struct Line {
+    model: ModelName,
+    version: Option<u64>,
+    label: Option<Label>,
+    session: String,
+    created: String,
+    artifact_sha256: Option<Sha256>,
+    datasets: Vec<Dataset>,
+    metrics: Vec<Metric>,
+}
+
+#[derive(Serialize)]
+struct Dataset {
+    role: String,
+    name: String,
+    path: String,
+    kind: Kind,
+    sha256: Sha256,
+    content_sha256: Option<Sha256>,
+    rows: Option<u64>,
+}
+
+pub(crate) fn run(args: &LogArgs, global: &Global, output: &mut Output) -> Result<(), CliError> {
+    let lines = settings::reading(global, output, |registry, _, _| {
+        registry.read(|reader| {
+            if let Some(model) = &args.model {
+                lookup::known_model(reader, model)?;
+            }
+            let filter = LogFilter { model: args.model.as_ref(), limit: args.limit };
+            let sessions = reader.sessions(filter)?;
+            sessions.into_iter().map(|session| line(reader, session)).collect::<Result<Vec<_>, CliError>>()
+        })
+    })?;
+    let id = |line: &Line| match line.version {
+        Some(number) => format!("{}@{number}", line.model),
+        None => line.session.clone(),
+    };
+    output.stream("lineage.log/1", &lines, id, || text(&lines))
+}
+
+fn line(reader: &Reader<'_>, session: SessionRow) -> Result<Line, CliError> {
+    let datasets = reader
+        .datasets(&session.session)?
+        .into_iter()
+        .map(|d| Dataset {
+            role: d.role,
+            name: d.name,
+            path: d.path,
+            kind: d.kind,
+            sha256: d.sha256,
+            content_sha256: d.content_sha256,
+            rows: d.rows,
+        })
+        .collect();
+    Ok(Line {
+        metrics: reader.metrics(&session.session)?,
+        datasets,
+        model: session.model,
+        version: session.version,
+        label: session.label,
+        session: session.session,
+        created: session.created.to_string(),
+        artifact_sha256: session.artifact_sha256,
+    })
+}
+
+fn text(lines: &[Line]) -> String {
+    if lines.is_empty() {
+        return "Nothing is recorded yet.".to_owned();
+    }
+    let rows: Vec<Vec<String>> = lines
+        .iter()
+        .map(|line| {
+            let name = match line.version {
+                Some(number) => format!("{}@{number}", line.model),
+                None => format!("{} (no version)", line.model),
+            };
+            let metrics: Vec<String> = line
+                .metrics
+                .iter()
+                .take(3)
+                .map(|metric| format!("{}={}", render::safe(&metric.full_name().to_string()), metric.value))
+                .collect();
+            let more = if line.metrics.len() > 3 { " …" } else { "" };
+            vec![
+                name,
+                line.label.as_ref().map(|label| label.to_string()).unwrap_or_default(),
+                render::time(&line.created),
+                line.artifact_sha256.map(|digest| digest.short()).unwrap_or_default(),
+                format!("{}{more}", metrics.join("  ")),
+            ]
+        })
+        .collect();
+    render::table(&rows)
+}

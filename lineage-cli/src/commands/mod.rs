@@ -1,0 +1,50 @@
+//! One file per command; the path is the command line.
+
+pub(crate) mod checkout;
+pub(crate) mod completions;
+pub(crate) mod demo;
+pub(crate) mod doctor;
+pub(crate) mod fingerprint;
+pub(crate) mod help;
+pub(crate) mod history;
+pub(crate) mod init;
+pub(crate) mod log;
+pub(crate) mod pointer;
+pub(crate) mod promote;
+pub(crate) mod record;
+pub(crate) mod resolve;
+pub(crate) mod rollback;
+pub(crate) mod show;
+pub(crate) mod status;
+pub(crate) mod verify;
+
+use std::process::ExitCode;
+
+use crate::args::{Cli, Command};
+use crate::error::CliError;
+use crate::output::Output;
+
+/// Runs the command.
+pub(crate) fn run(cli: Cli, output: &mut Output) -> Result<ExitCode, CliError> {
+    let global = &cli.global;
+    match cli.command {
+        Command::Init(args) => init::run(&args, global, output),
+        Command::Record(args) => record::run(*args, global, output),
+        Command::Log(args) => log::run(&args, global, output),
+        Command::Show(args) => show::run(&args, global, output),
+        Command::History(args) => history::run(&args, global, output),
+        Command::Status(args) => status::run(&args, global, output),
+        Command::Promote(args) => promote::run(args, global, output),
+        Command::Rollback(args) => rollback::run(args, global, output),
+        Command::Pointer(command) => pointer::run(command, global, output),
+        Command::Resolve(args) => resolve::run(&args, global, output),
+        Command::Checkout(args) => checkout::run(&args, global, output),
+        Command::Verify(args) => verify::run(&args, global, output),
+        Command::Fingerprint(args) => fingerprint::run(&args, global, output),
+        Command::Demo(args) => demo::run(&args, output),
+        Command::Doctor(args) => doctor::run(&args, global, output),
+        Command::Completions(args) => completions::run(&args, output),
+        Command::Help(args) => help::run(&args, output),
+    }
+    .map(|()| ExitCode::SUCCESS)
+}

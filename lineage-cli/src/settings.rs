@@ -1,0 +1,199 @@
+//! What comes from outside: the environment, the clock, randomness, and who acts. Nothing else in
+//! the workspace asks for these.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use lineage_core::context::{Actor, ActorSource, Context, Identity, Timestamp};
+use lineage_core::layout::Layout;
+use lineage_core::settings::Settings;
+use lineage_core::store::Registry;
+
+use crate::args::Global;
+use crate::error::{CliError, ErrorKind};
+use crate::output::Output;
+
+/// Program and version, as they stand in every log entry.
+const WRITER: &str = concat!("lineage ", env!("CARGO_PKG_VERSION"));
+
+/// A variable of the environment; empty counts as not set.
+#[allow(clippy::disallowed_methods, reason = "this is the one place")]
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn working_directory() -> Result<PathBuf, CliError> {
+    std::env::current_dir().map_err(|error| {
+        CliError::new(ErrorKind::Failure, format!("cannot find the working directory: {error}"))
+    })
+}
+
+/// Where the registry is: the flag, else the variable, else the nearest folder upwards.
+pub(crate) fn layout(global: &Global) -> Result<Layout, CliError> {
+    let named = global.registry.clone().or_else(|| variable("LINEAGE_REGISTRY").map(PathBuf::from));
+    Ok(match named {
+        Some(path) => Layout::at(&path)?,
+        None => Layout::find(&working_directory()?)?,
+    })
+}
+
+/// The folder in which `init` makes a registry.
+pub(crate) fn planned_folder(global: &Global) -> Result<PathBuf, CliError> {
+    match global.registry.clone().or_else(|| variable("LINEAGE_REGISTRY").map(PathBuf::from)) {
+        Some(path) => Ok(path),
+        None => working_directory(),
+    }
+}
+
+/// A recorded path as one opens it from here: relative when it lies below the working directory,
+/// else absolute.
+pub(crate) fn openable(layout: &Layout, recorded: &str) -> String {
+    let absolute = layout.absolute(recorded);
+    let here = std::env::current_dir().and_then(|here| here.canonicalize());
+    let shown = match here {
+        Ok(here) => absolute.strip_prefix(&here).map(Path::to_owned).unwrap_or(absolute),
+        Err(_) => absolute,
+    };
+    shown.to_string_lossy().into_owned()
+}
+
+fn now() -> Timestamp {
+    #[cfg(feature = "testing")]
+    if let Some(time) = variable("LINEAGE_TEST_NOW").and_then(|text| text.parse().ok()) {
+        return time;
+    }
+    let microseconds = chrono::Utc::now().timestamp_micros();
+    Timestamp::from_unix_microseconds(microseconds).unwrap_or_else(epoch)
+}
+
+/// Only for a clock outside the years 0 to 9999.
+fn epoch() -> Timestamp {
+    let mut earlier = None;
+    for microseconds in [0, 1] {
+        earlier = earlier.or_else(|| Timestamp::from_unix_microseconds(microseconds));
+    }
+    match earlier {
+        Some(time) => time,
+        None => std::process::abort(),
+    }
+}
+
+fn entropy(buffer: &mut [u8]) {
+    #[cfg(feature = "testing")]
+    if let Some(seed) = variable("LINEAGE_TEST_SEED") {
+        use std::sync::atomic::{AtomicU64, Ordering};
+        static COUNTER: AtomicU64 = AtomicU64::new(0);
+        for chunk in buffer.chunks_mut(32) {
+            let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+            let digest = lineage_core::digest::Sha256::of(format!("{seed}/{count}").as_bytes());
+            chunk.copy_from_slice(&digest.as_bytes()[..chunk.len()]);
+        }
+        return;
+    }
+    if getrandom::fill(buffer).is_err() {
+        // Without randomness no id can be made; nothing has been written yet.
+        std::process::abort();
+    }
+}
+
+/// Who acts: the flag, else the variable, else git's identity, else the login name.
+fn actor(global: &Global, folder: &Path) -> Result<Actor, CliError> {
+    let given = [
+        (global.actor.clone(), ActorSource::Flag),
+        (variable("LINEAGE_ACTOR"), ActorSource::Env),
+    ];
+    for (text, source) in given {
+        if let Some(text) = text {
+            let identity = Identity::parse(&text).ok_or_else(|| {
+                CliError::new(ErrorKind::Usage, format!("\"{text}\" names nobody"))
+                    .hint("give a name, a mail address or both: --actor 'Ada <ada@example.org>'")
+            })?;
+            return Ok(Actor { identity, source });
+        }
+    }
+    if let Some(identity) = git_identity(folder) {
+        return Ok(Actor { identity, source: ActorSource::Git });
+    }
+    let os_user = ["LOGNAME", "USER", "USERNAME"]
+        .into_iter()
+        .find_map(variable)
+        .unwrap_or_else(|| "unknown".to_owned());
+    let identity = Identity { name: None, mail: None, os_user: Some(os_user) };
+    Ok(Actor { identity, source: ActorSource::Os })
+}
+
+/// The configured identity, never one that git makes up from the host's name.
+fn git_identity(folder: &Path) -> Option<Identity> {
+    let output = Command::new("git")
+        .args(["-c", "user.useConfigOnly=true", "var", "GIT_AUTHOR_IDENT"])
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .ok()
+        .filter(|output| output.status.success())?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    Identity::parse(text.rsplit_once('>').map(|(who, _)| format!("{who}>"))?.as_str())
+}
+
+/// Runs `work` with what the library takes from outside. Reading commands need no actor.
+pub(crate) fn with_context<T>(
+    global: &Global,
+    output: &Output,
+    folder: Option<&Path>,
+    work: impl FnOnce(&Context<'_>) -> Result<T, CliError>,
+) -> Result<T, CliError> {
+    let actor = match folder {
+        Some(folder) => actor(global, folder)?,
+        None => Actor {
+            identity: Identity { name: None, mail: None, os_user: None },
+            source: ActorSource::Os,
+        },
+    };
+    work(&Context {
+        writer: WRITER,
+        actor,
+        clock: &now,
+        entropy: &entropy,
+        observer: output.observer(),
+        lock_timeout: Duration::from_secs(global.lock_timeout),
+    })
+}
+
+/// Opens the registry for a command that writes.
+pub(crate) fn writing<T>(
+    global: &Global,
+    output: &Output,
+    dry_run: bool,
+    work: impl FnOnce(&mut Registry, &Settings, &Context<'_>) -> Result<T, CliError>,
+) -> Result<T, CliError> {
+    let layout = layout(global)?;
+    let settings = Settings::load(&layout.settings())?;
+    let here = std::env::current_dir().and_then(|here| here.canonicalize());
+    if here.is_ok_and(|here| here != layout.root()) {
+        output.remark(&format!("registry: {}", layout.registry().display()));
+    }
+    with_context(global, output, Some(layout.root()), |context| {
+        let mut registry = if dry_run {
+            Registry::open_read_only(&layout, context)?
+        } else {
+            Registry::open(&layout, context)?
+        };
+        work(&mut registry, &settings, context)
+    })
+}
+
+/// Opens the registry for a command that only reads.
+pub(crate) fn reading<T>(
+    global: &Global,
+    output: &Output,
+    work: impl FnOnce(&Registry, &Settings, &Context<'_>) -> Result<T, CliError>,
+) -> Result<T, CliError> {
+    let layout = layout(global)?;
+    let settings = Settings::load(&layout.settings())?;
+    with_context(global, output, None, |context| {
+        let registry = Registry::open_read_only(&layout, context)?;
+        work(&registry, &settings, context)
+    })
+}

@@ -1,0 +1,308 @@
+//! Reading files: one pass that hashes, and copies and counts rows where asked.
+
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use super::stand_in::{STAND_IN_BYTES_MAX, StandIn};
+use super::table::{RecordScan, TableFormat, TableShape, parquet_shape};
+use crate::context::Observer;
+use crate::digest::{Hasher, Kind, Sha256};
+use crate::files::{FileError, PageBuffer, Temporary};
+
+/// The digest and size of one file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileFingerprint {
+    /// SHA-256 of all bytes.
+    pub sha256: Sha256,
+    /// How many bytes that is.
+    pub size_bytes: u64,
+}
+
+/// Why something cannot be fingerprinted.
+#[derive(Debug, thiserror::Error)]
+pub enum FingerprintError {
+    /// Only regular files and directories have fingerprints.
+    #[error("{path} is {what}, not a regular file or a directory", path = path.display())]
+    NotRegular {
+        /// The path named.
+        path: PathBuf,
+        /// What it is, e.g. `a named pipe`.
+        what: &'static str,
+    },
+    /// The file changed while it was read, twice.
+    #[error("{path} changed while it was read", path = path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A directory that cannot be an artifact or a dataset.
+    #[error("{path}: {problem}", path = path.display())]
+    Directory {
+        /// The offending entry.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: DirectoryProblem,
+    },
+    /// An exclusion is not a glob.
+    #[error("\"{glob}\" is not a valid glob: {reason}")]
+    Glob {
+        /// As given.
+        glob: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The file could not be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+/// What is wrong with an entry of a directory.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DirectoryProblem {
+    /// Nothing in it, or nothing left after the exclusions.
+    #[error("the directory holds no files")]
+    Empty,
+    /// A name that is not UTF-8.
+    #[error("the name is not valid UTF-8")]
+    NotUtf8,
+    /// A symlink that leads out of the directory, is absolute, or leads nowhere.
+    #[error("the symlink leads out of the directory or nowhere")]
+    EscapingLink,
+    /// A symlink to a directory.
+    #[error("a symlink to a directory cannot be part of an artifact")]
+    LinkToDirectory,
+    /// A device, socket or named pipe.
+    #[error("it is {0}, not a regular file")]
+    Special(&'static str),
+    /// Something that is hardly meant to be part of a model.
+    #[error("a \"{0}\" folder is hardly part of it")]
+    Unwanted(&'static str),
+}
+
+/// Where copies of files are made: temporaries in a folder of the object store's file system.
+pub(crate) struct Copies<'a> {
+    folder: &'a Path,
+    random_hex: &'a (dyn Fn() -> String + Sync),
+    cannot_clone: AtomicBool,
+}
+
+impl<'a> Copies<'a> {
+    pub(crate) fn new(folder: &'a Path, random_hex: &'a (dyn Fn() -> String + Sync)) -> Self {
+        Copies { folder, random_hex, cannot_clone: AtomicBool::new(false) }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.join((self.random_hex)())
+    }
+
+    fn try_clone(&self, source: &Path) -> Option<Temporary> {
+        if self.cannot_clone.load(Ordering::Relaxed) {
+            return None;
+        }
+        let cloned = Temporary::clone_of(source, self.path());
+        self.cannot_clone.store(cloned.is_none(), Ordering::Relaxed);
+        cloned
+    }
+}
+
+/// One file to read.
+pub(super) struct Task {
+    pub(super) path: PathBuf,
+    pub(super) table: Option<TableFormat>,
+    pub(super) keep: bool,
+}
+
+/// What reading a file gave.
+pub(super) struct Read {
+    pub(super) fingerprint: FileFingerprint,
+    pub(super) table: Option<TableShape>,
+    pub(super) table_problem: Option<String>,
+    pub(super) stand_in: Option<StandIn>,
+    pub(super) kept: Option<Temporary>,
+}
+
+/// Whether the path names a regular file or a directory; anything else is an error, found without
+/// opening it, so that a named pipe cannot hang us.
+pub(super) fn kind_of(path: &Path) -> Result<Kind, FingerprintError> {
+    let metadata = fs::metadata(path).map_err(FileError::io("find", path))?;
+    match (metadata.is_dir(), special(&metadata)) {
+        (true, _) => Ok(Kind::Directory),
+        (false, None) => Ok(Kind::File),
+        (false, Some(what)) => Err(FingerprintError::NotRegular { path: path.to_owned(), what }),
+    }
+}
+
+/// What a file is that is neither regular nor a directory.
+pub(super) fn special(metadata: &Metadata) -> Option<&'static str> {
+    if metadata.is_file() {
+        return None;
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt as _;
+        let kind = metadata.file_type();
+        if kind.is_fifo() {
+            return Some("a named pipe");
+        } else if kind.is_socket() {
+            return Some("a socket");
+        } else if kind.is_char_device() || kind.is_block_device() {
+            return Some("a device");
+        }
+    }
+    Some("a special file")
+}
+
+/// Reads all files on as many threads as there are cores; results are in the order of the tasks,
+/// and of several errors the first in that order is returned.
+pub(super) fn read_all(
+    tasks: &[Task],
+    copies: Option<&Copies<'_>>,
+    observer: &dyn Observer,
+) -> Result<Vec<Read>, FingerprintError> {
+    for task in tasks {
+        observer.expect_bytes(fs::metadata(&task.path).map_or(0, |metadata| metadata.len()));
+    }
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(tasks.len());
+    let next = AtomicUsize::new(0);
+    let failed = AtomicBool::new(false);
+    let results: Mutex<Vec<(usize, Result<Read, FingerprintError>)>> = Mutex::new(Vec::new());
+    let work = || {
+        let mut buffer = PageBuffer::new();
+        while !failed.load(Ordering::Relaxed) {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(task) = tasks.get(index) else { break };
+            let result = read_stable(task, copies, &mut buffer, observer);
+            failed.fetch_or(result.is_err(), Ordering::Relaxed);
+            results.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push((index, result));
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let mut results = results.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+    results.sort_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+/// Reads a file; if it changed meanwhile, once more.
+fn read_stable(
+    task: &Task,
+    copies: Option<&Copies<'_>>,
+    buffer: &mut PageBuffer,
+    observer: &dyn Observer,
+) -> Result<Read, FingerprintError> {
+    match read_once(task, copies, buffer, observer)? {
+        Some(read) => Ok(read),
+        None => read_once(task, copies, buffer, observer)?
+            .ok_or_else(|| FingerprintError::Changed { path: task.path.clone() }),
+    }
+}
+
+/// What must not change while a file is read.
+#[derive(PartialEq, Eq)]
+struct Stat {
+    size_bytes: u64,
+    modified: Option<std::time::SystemTime>,
+    inode: u64,
+}
+
+fn stat(metadata: &Metadata) -> Stat {
+    #[cfg(unix)]
+    let inode = std::os::unix::fs::MetadataExt::ino(metadata);
+    #[cfg(not(unix))]
+    let inode = 0;
+    Stat { size_bytes: metadata.len(), modified: metadata.modified().ok(), inode }
+}
+
+/// Reads a file once; `None` when it changed meanwhile.
+fn read_once(
+    task: &Task,
+    copies: Option<&Copies<'_>>,
+    buffer: &mut PageBuffer,
+    observer: &dyn Observer,
+) -> Result<Option<Read>, FingerprintError> {
+    let path = &task.path;
+    let source = open(path)?;
+    let inspect = |file: &File| file.metadata().map_err(FileError::io("inspect", path));
+    let opened = inspect(&source)?;
+    if let Some(what) = special(&opened) {
+        return Err(FingerprintError::NotRegular { path: path.clone(), what });
+    }
+    let before = stat(&opened);
+    let copies = copies.filter(|_| task.keep);
+    // A clone is a snapshot: what is hashed is then exactly what is kept.
+    let mut kept = copies.and_then(|copies| copies.try_clone(path));
+    let mut reader = match &kept {
+        Some(clone) => open(clone.path())?,
+        None => source.try_clone().map_err(FileError::io("read", path))?,
+    };
+    let copying = kept.is_none() && copies.is_some();
+    if let (true, Some(copies)) = (copying, copies) {
+        kept = Some(Temporary::create(copies.path())?);
+    }
+    let mut scan = task.table.filter(|f| *f != TableFormat::Parquet).map(RecordScan::new);
+    let mut hasher = Hasher::new();
+    let mut head = Vec::new();
+    let mut size_bytes = 0;
+    loop {
+        if observer.interrupted() {
+            return Err(FileError::Interrupted.into());
+        }
+        let count = match reader.read(buffer.as_mut_slice()) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(FileError::io("read", path)(error).into()),
+        };
+        let bytes = &buffer.as_mut_slice()[..count];
+        hasher.update(bytes);
+        if let (true, Some(kept)) = (copying, &mut kept) {
+            kept.write(bytes)?;
+        }
+        if let Some(scan) = &mut scan {
+            scan.push(bytes);
+        }
+        if head.len() < STAND_IN_BYTES_MAX {
+            head.extend_from_slice(&bytes[..count.min(STAND_IN_BYTES_MAX - head.len())]);
+        }
+        size_bytes += count as u64;
+        observer.read_bytes(count as u64);
+    }
+    let table = match (task.table, scan) {
+        (_, Some(scan)) => Some(scan.finish()),
+        (Some(_), None) => Some(parquet_shape(&source)),
+        (None, None) => None,
+    };
+    let unchanged = size_bytes == before.size_bytes
+        && stat(&inspect(&source)?) == before
+        && fs::metadata(path).is_ok_and(|now| stat(&now) == before);
+    if !unchanged {
+        return Ok(None);
+    }
+    let stand_in = if size_bytes <= STAND_IN_BYTES_MAX as u64 { StandIn::detect(&head) } else { None };
+    let (table, table_problem) = match table {
+        Some(Ok(shape)) => (Some(shape), None),
+        Some(Err(problem)) if stand_in.is_none() => (None, Some(problem)),
+        _ => (None, None),
+    };
+    let fingerprint = FileFingerprint { sha256: hasher.finish(), size_bytes };
+    Ok(Some(Read { fingerprint, table, table_problem, stand_in, kept }))
+}
+
+/// Opens a file for reading, without waiting for a writer should it have become a named pipe.
+fn open(path: &Path) -> Result<File, FingerprintError> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32);
+    }
+    Ok(options.open(path).map_err(FileError::io("read", path))?)
+}

@@ -1,0 +1,147 @@
+use std::fs;
+use std::path::Path;
+
+use super::*;
+use crate::context::Silent;
+
+fn of(path: &Path) -> Result<Fingerprint, FingerprintError> {
+    Ok(fingerprint(&[Input::new(path)], &Silent)?.remove(0))
+}
+
+fn tree(files: &[(&str, &[u8])]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (path, bytes) in files {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn a_flipped_byte_anywhere_changes_the_digest() {
+    let folder = tree(&[]);
+    let path = folder.path().join("model.bin");
+    let original: Vec<u8> = (0..700_001_u32).map(|i| (i * 31 % 251) as u8).collect();
+    fs::write(&path, &original).unwrap();
+    let expected = of(&path).unwrap().sha256;
+    assert_eq!(expected, Sha256::of(&original));
+    for at in [0, 1, 262_143, 262_144, 350_000, 700_000] {
+        let mut changed = original.clone();
+        changed[at] ^= 1;
+        fs::write(&path, &changed).unwrap();
+        assert_ne!(of(&path).unwrap().sha256, expected, "byte {at}");
+    }
+}
+
+#[test]
+fn a_manifest_reads_back_and_is_injective_in_names() {
+    let folder = tree(&[("b/x", b"1"), ("a b", b"22"), ("n%0Al", b"3"), ("n\nl", b"3")]);
+    let found = of(folder.path()).unwrap();
+    let manifest = found.manifest.unwrap();
+    let bytes = manifest.to_bytes();
+    assert_eq!(Manifest::parse(&bytes).unwrap(), manifest);
+    assert_eq!(found.sha256, Sha256::of(&bytes));
+    let text = String::from_utf8(bytes).unwrap();
+    assert!(text.contains("n%250Al\n") && text.contains("n%0Al\n"), "{text}");
+    assert_eq!(manifest.files.iter().map(|f| f.path.as_str()).collect::<Vec<_>>(), [
+        "a b", "b/x", "n\nl", "n%0Al"
+    ]);
+}
+
+#[test]
+fn names_are_escaped_so_that_a_line_is_a_line() {
+    let name = "a\nb\\c%d\u{2028}\u{85}";
+    let manifest = Manifest {
+        excludes: vec!["*.log".to_owned()],
+        files: vec![ManifestFile { path: name.into(), sha256: Sha256::of(b""), size_bytes: 0 }],
+    };
+    assert_eq!(manifest.to_bytes().iter().filter(|b| **b == b'\n').count(), 3);
+    assert_eq!(Manifest::parse(&manifest.to_bytes()).unwrap(), manifest);
+}
+
+#[test]
+fn directories_that_cannot_be_artifacts_are_refused() {
+    let refused = |folder: &Path, why: &str| {
+        let error = of(folder).unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+    };
+    refused(tree(&[]).path(), "no files");
+    let folder = tree(&[("a", b"1")]);
+    fs::create_dir(folder.path().join("empty")).unwrap();
+    refused(folder.path(), "no files");
+    refused(tree(&[("a", b"1"), (".git/config", b"")]).path(), ".git");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::symlink;
+        let folder = tree(&[("a", b"1")]);
+        symlink("/etc/hostname", folder.path().join("l")).unwrap();
+        refused(folder.path(), "symlink leads out");
+        let folder = tree(&[("a", b"1")]);
+        symlink("../..", folder.path().join("l")).unwrap();
+        refused(folder.path(), "symlink leads out");
+        let folder = tree(&[("a", b"1"), ("d/b", b"")]);
+        symlink("d", folder.path().join("l")).unwrap();
+        refused(folder.path(), "symlink to a directory");
+        let folder = tree(&[("a", b"1")]);
+        symlink("a", folder.path().join("l")).unwrap();
+        assert_eq!(of(folder.path()).unwrap().files(), 2);
+    }
+}
+
+#[test]
+fn exclusions_are_part_of_the_identity() {
+    let folder = tree(&[("model", b"1"), (".git/config", b""), ("logs/a.log", b"2")]);
+    let mut input = Input::new(folder.path());
+    input.exclude = vec![".git".into(), "logs".into()];
+    let left = fingerprint(&[input], &Silent).unwrap().remove(0);
+    assert_eq!(left.files(), 1);
+    let plain = tree(&[("model", b"1")]);
+    assert_ne!(of(plain.path()).unwrap().sha256, left.sha256);
+}
+
+#[test]
+fn differences_are_named() {
+    let a = tree(&[("same", b"1"), ("gone", b"2"), ("other", b"3")]);
+    let b = tree(&[("same", b"1"), ("new", b"2"), ("other", b"4")]);
+    let (a, b) = (of(a.path()).unwrap().manifest.unwrap(), of(b.path()).unwrap().manifest.unwrap());
+    assert_eq!(a.differences(&b), [
+        Difference::Missing("gone".into()),
+        Difference::Extra("new".into()),
+        Difference::Changed("other".into()),
+    ]);
+}
+
+#[test]
+fn rows_and_columns_of_a_csv() {
+    let check = |text: &str, rows: u64, columns: &[&str]| {
+        let folder = tree(&[("t.csv", text.as_bytes())]);
+        let shape = of(&folder.path().join("t.csv")).unwrap().table.unwrap();
+        assert_eq!((shape.rows, shape.columns.as_slice()), (rows, &columns.iter().map(|c| (*c).to_owned()).collect::<Vec<_>>()[..]), "{text:?}");
+    };
+    check("a,b\n1,2\n3,4\n", 2, &["a", "b"]);
+    check("a,b\r\n1,2\r\n\r\n3,4", 2, &["a", "b"]);
+    check("\u{feff}a,\"b,\"\"c\n\"\n\"x\ny\",2\n", 1, &["a", "b,\"c\n"]);
+    check("\n\na\n", 0, &["a"]);
+}
+
+#[test]
+fn a_csv_that_cannot_be_read_says_why() {
+    let problem = |bytes: &[u8]| {
+        let folder = tree(&[("t.csv", bytes)]);
+        of(&folder.path().join("t.csv")).unwrap().table_problem.unwrap()
+    };
+    assert!(problem(b"a,b\n\"1,2\n").contains("never closed"));
+    assert!(problem(b"").contains("no header"));
+    assert!(problem(b"a,\xff\n").contains("UTF-8"));
+}
+
+#[test]
+fn stand_ins_are_recognised() {
+    let lfs = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
+    let folder = tree(&[("m/model.bin", lfs), ("d.dvc", b"outs:\n- md5: a30\n  path: data.csv\n")]);
+    let found = of(&folder.path().join("m")).unwrap().stand_ins;
+    assert_eq!(found, [("model.bin".to_owned(), StandIn::GitLfs { oid: Some("sha256:4d7a".into()) })]);
+    let found = of(&folder.path().join("d.dvc")).unwrap().stand_ins;
+    assert_eq!(found[0].1, StandIn::Dvc { path: Some("data.csv".into()) });
+}

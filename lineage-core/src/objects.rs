@@ -1,0 +1,220 @@
+//! The object store: bytes under their SHA-256, written once, read-only.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::context::{Context, Step};
+use crate::digest::{Kind, Sha256};
+use crate::files::{self, FileError, Temporary};
+use crate::fingerprint::{self, Copies, FingerprintError, Input, Manifest};
+use crate::layout::Layout;
+
+/// Stored bytes are missing or are not what their name says.
+#[derive(Debug, thiserror::Error)]
+pub enum ObjectError {
+    /// There is no such object.
+    #[error("the object store does not hold {0}")]
+    Missing(Sha256),
+    /// The object's bytes do not have its digest.
+    #[error("the object store's copy of {0} is damaged")]
+    Damaged(Sha256),
+    /// The target of a checkout exists and holds something else.
+    #[error("{path} already exists and holds something else", path = path.display())]
+    Occupied {
+        /// The target.
+        path: PathBuf,
+    },
+    /// An object could not be read.
+    #[error(transparent)]
+    Fingerprint(#[from] FingerprintError),
+    /// A file could not be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+/// Payloads are descriptions, not data.
+const PAYLOAD_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+
+/// Puts temporaries into the store under their digests. What is there already is kept.
+pub(crate) fn put(layout: &Layout, kept: Vec<(Sha256, Temporary)>) -> Result<(), FileError> {
+    let mut placed = BTreeSet::new();
+    for (sha256, mut temporary) in kept {
+        let object = layout.object(&sha256);
+        let size = |path: &Path| fs::metadata(path).map(|metadata| metadata.len()).ok();
+        if placed.contains(&sha256) || size(&object).is_some_and(|s| Some(s) == size(temporary.path()))
+        {
+            continue;
+        }
+        temporary.make_read_only()?;
+        temporary.flush()?;
+        temporary.rename_to(&object).map_err(|(_, source)| FileError::Io {
+            action: "store",
+            path: object.clone(),
+            source,
+        })?;
+        placed.insert(sha256);
+    }
+    if placed.is_empty() { Ok(()) } else { files::sync_folder(&layout.objects()) }
+}
+
+/// A temporary that holds `bytes`, to be [`put`].
+pub(crate) fn temporary(
+    layout: &Layout,
+    bytes: &[u8],
+    context: &Context<'_>,
+) -> Result<(Sha256, Temporary), FileError> {
+    let mut temporary = Temporary::create(layout.temporaries().join(context.random_hex()))?;
+    temporary.write(bytes)?;
+    Ok((Sha256::of(bytes), temporary))
+}
+
+/// The bytes of a payload or manifest, checked against their digest.
+pub fn read(layout: &Layout, sha256: &Sha256) -> Result<Vec<u8>, ObjectError> {
+    let bytes = files::read_small(&layout.object(sha256), PAYLOAD_BYTES_MAX)?
+        .ok_or(ObjectError::Missing(*sha256))?;
+    if Sha256::of(&bytes) == *sha256 { Ok(bytes) } else { Err(ObjectError::Damaged(*sha256)) }
+}
+
+/// The manifest of a directory artifact.
+pub fn manifest(layout: &Layout, sha256: &Sha256) -> Result<Manifest, ObjectError> {
+    Manifest::parse(&read(layout, sha256)?).map_err(|_| ObjectError::Damaged(*sha256))
+}
+
+/// The files that an artifact consists of: paths within it (empty for a file) and digests.
+fn parts(
+    layout: &Layout,
+    kind: Kind,
+    sha256: &Sha256,
+) -> Result<Vec<(String, Sha256)>, ObjectError> {
+    Ok(match kind {
+        Kind::File => vec![(String::new(), *sha256)],
+        Kind::Directory => manifest(layout, sha256)?
+            .files
+            .into_iter()
+            .map(|file| (file.path, file.sha256))
+            .collect(),
+    })
+}
+
+/// Reads every stored byte of an artifact and checks it.
+pub fn verify(
+    layout: &Layout,
+    kind: Kind,
+    sha256: &Sha256,
+    context: &Context<'_>,
+) -> Result<(), ObjectError> {
+    let parts = parts(layout, kind, sha256)?;
+    let inputs = inputs(layout, &parts, false)?;
+    let found = fingerprint::fingerprint(&inputs, context.observer)?;
+    for ((_, expected), found) in parts.iter().zip(&found) {
+        if found.sha256 != *expected {
+            return Err(ObjectError::Damaged(*expected));
+        }
+    }
+    Ok(())
+}
+
+fn inputs(
+    layout: &Layout,
+    parts: &[(String, Sha256)],
+    keep: bool,
+) -> Result<Vec<Input<'static>>, ObjectError> {
+    let mut inputs = Vec::new();
+    for (_, sha256) in parts {
+        let path = layout.object(sha256);
+        if !path.is_file() {
+            return Err(ObjectError::Missing(*sha256));
+        }
+        inputs.push(Input { keep, ..Input::new(path) });
+    }
+    Ok(inputs)
+}
+
+/// How the files of a checkout may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Served: nobody may write to them.
+    ReadOnly,
+    /// Handed to a person.
+    Writable,
+}
+
+/// Makes a copy (or a clone, never a hard link) of a stored artifact at `target`, which appears
+/// whole. What is at `target` is replaced if `replace` is set, and is an error otherwise.
+pub fn materialise(
+    layout: &Layout,
+    kind: Kind,
+    sha256: &Sha256,
+    target: &Path,
+    mode: Mode,
+    replace: bool,
+    context: &Context<'_>,
+) -> Result<(), ObjectError> {
+    let parts = parts(layout, kind, sha256)?;
+    let inputs = inputs(layout, &parts, true)?;
+    files::create_folder(files::parent(target))?;
+    // Built beside the target when that is outside the registry: a rename must not cross devices.
+    let name = format!(".lineage-checkout-{}", context.random_hex());
+    let building = if target.starts_with(layout.registry()) {
+        layout.temporaries().join(name)
+    } else {
+        files::parent(target).join(name)
+    };
+    files::create_folder(&building)?;
+    let built = build(&building, &parts, &inputs, mode, context)
+        .and_then(|()| swap(&building, target, kind, replace));
+    let _ = fs::remove_dir_all(&building);
+    built?;
+    context.observer.step(Step::CheckoutPlaced);
+    Ok(())
+}
+
+fn build(
+    building: &Path,
+    parts: &[(String, Sha256)],
+    inputs: &[Input<'_>],
+    mode: Mode,
+    context: &Context<'_>,
+) -> Result<(), ObjectError> {
+    let random = || context.random_hex();
+    let copies = Copies::new(building, &random);
+    let found = fingerprint::fingerprint_keeping(inputs, Some(&copies), context.observer)?;
+    let content = building.join("content");
+    for ((path, expected), found) in parts.iter().zip(found) {
+        let place = if path.is_empty() { content.clone() } else { content.join(path) };
+        for (sha256, mut temporary) in found.kept {
+            if sha256 != *expected {
+                return Err(ObjectError::Damaged(*expected));
+            }
+            if mode == Mode::ReadOnly {
+                temporary.make_read_only()?;
+            }
+            temporary.flush()?;
+            files::create_folder(files::parent(&place))?;
+            temporary.rename_to(&place).map_err(|(_, source)| FileError::Io {
+                action: "write",
+                path: place.clone(),
+                source,
+            })?;
+        }
+    }
+    Ok(())
+}
+
+fn swap(building: &Path, target: &Path, kind: Kind, replace: bool) -> Result<(), ObjectError> {
+    let content = building.join("content");
+    if target.symlink_metadata().is_ok() {
+        if !replace {
+            return Err(ObjectError::Occupied { path: target.to_owned() });
+        }
+        // A file is replaced by the rename itself; a directory has to make room first.
+        if kind == Kind::Directory || target.is_dir() {
+            fs::rename(target, building.join("replaced"))
+                .map_err(FileError::io("replace", target))?;
+        }
+    }
+    fs::rename(&content, target).map_err(FileError::io("write", target))?;
+    files::sync_folder(files::parent(target))?;
+    Ok(())
+}

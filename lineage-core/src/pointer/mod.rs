@@ -1,0 +1,28 @@
+//! Pointers: promoting, rolling back, taking away, and answering what is live
+//! (`docs/formats/registry-events.md`, Pointers).
+//!
+//! A pointer is a stack of holdings. Promotion pushes; rollback pops, and never toggles. What is
+//! verified is what is served: the bytes at the very path that the pointer file and `resolve` name.
+
+mod engine;
+mod external;
+mod plan;
+mod promote;
+mod resolve;
+mod rollback;
+mod serve;
+mod stack;
+mod status;
+mod unset;
+
+pub use engine::{Moved, PointerError, PointerFileState, Refusal};
+pub use plan::{Change, changes};
+pub use promote::{Expectation, External, PromoteRequest, promote};
+pub use resolve::{ResolveError, Resolved, Verified, resolve, resolve_version};
+pub use rollback::{RollbackRequest, rollback};
+pub use serve::{Checkout, checkout};
+pub use stack::{Walk, walk_down};
+pub use status::{
+    DriftReport, ModelStatus, PointerStatus, RegistryStatus, describe_external, status,
+};
+pub use unset::{UnsetRequest, unset};

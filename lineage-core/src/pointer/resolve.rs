@@ -1,0 +1,186 @@
+//! `resolve`: the one answer to "what is live", with its bytes verified. Writes nothing.
+
+use serde::Serialize;
+
+use crate::context::Observer;
+use crate::digest::{Kind, Sha256};
+use crate::fingerprint::FingerprintError;
+use crate::lookup::{self, Found, LookupError};
+use crate::names::{ModelName, PointerName, Reference, Selector, version_reference};
+use crate::pointer_file::pointer_reference;
+use crate::settings::{ServeFrom, Settings};
+use crate::store::{Reader, StoreError, VersionRow};
+
+/// How far an answer was checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verified {
+    /// Every byte was read.
+    Bytes,
+    /// Nothing was read.
+    No,
+}
+
+/// What is live, and where.
+#[derive(Debug, Clone, Serialize)]
+pub struct Resolved {
+    /// The model.
+    pub model: String,
+    /// The pointer, when one was asked for.
+    pub pointer: Option<String>,
+    /// The version.
+    pub version: u64,
+    /// Relative to the project root, with `/`, or absolute.
+    pub path: String,
+    /// File or directory.
+    pub kind: Kind,
+    /// The digest of the bytes at `path`.
+    pub sha256: Sha256,
+    /// Whether they were read.
+    pub verified: Verified,
+}
+
+/// Why there is no answer that could be trusted.
+#[derive(Debug, thiserror::Error)]
+pub enum ResolveError {
+    /// The bytes at the served path are not those of the version.
+    #[error("{subject}: {path} {problem}")]
+    Differs {
+        /// E.g. `fraud@prod is fraud@3`.
+        subject: String,
+        /// The served path.
+        path: String,
+        /// What is wrong there.
+        problem: String,
+        /// The model.
+        model: ModelName,
+        /// The version.
+        version: u64,
+        /// The pointer, when one was asked for.
+        pointer: Option<PointerName>,
+        /// Whether the object store has the bytes.
+        stored: bool,
+    },
+    /// A reference leads nowhere.
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
+    /// The bytes could not be read.
+    #[error(transparent)]
+    Fingerprint(#[from] FingerprintError),
+    /// The registry failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What is live at a pointer of a model.
+pub fn resolve(
+    reader: &Reader<'_>,
+    model: &ModelName,
+    pointer: &PointerName,
+    verify: bool,
+    observer: &dyn Observer,
+) -> Result<Resolved, ResolveError> {
+    let row = reader.pointer(model, pointer)?;
+    let live = row.as_ref().and_then(|row| row.version.zip(row.served_path.clone()));
+    let Some((number, path)) = live else {
+        lookup::known_model(reader, model)?;
+        let reference = pointer_reference(model, pointer);
+        return Err(LookupError::NothingLive { reference, model: model.clone() }.into());
+    };
+    let reference = Reference { model: model.clone(), selector: Selector::Number(number) };
+    let version = match reader.version(model, number)? {
+        Some(version) => version,
+        None => lookup::version(reader, &reference)?,
+    };
+    if verify {
+        let found = lookup::compare(reader, &version, &path, observer)?;
+        check(found, &version, Some(pointer), &path)?;
+    }
+    Ok(resolved(&version, Some(pointer), path, verify))
+}
+
+/// Where the bytes of a version are: at the path where it was recorded, else in a checkout.
+pub fn resolve_version(
+    reader: &Reader<'_>,
+    settings: &Settings,
+    reference: &Reference,
+    verify: bool,
+    observer: &dyn Observer,
+) -> Result<Resolved, ResolveError> {
+    if let Selector::Name(name) = &reference.selector
+        && let Ok(pointer) = name.parse()
+        && reader.pointer(&reference.model, &pointer)?.is_some()
+    {
+        return resolve(reader, &reference.model, &pointer, verify, observer);
+    }
+    let version = lookup::version(reader, reference)?;
+    let mut paths =
+        vec![version.path.clone(), lookup::checkout_path(reader.layout(), &version)];
+    if settings.serve_from(&version.model) == ServeFrom::Checkout {
+        paths.reverse();
+    }
+    if !verify {
+        let there = paths.iter().find(|path| reader.layout().absolute(path).exists());
+        let path = there.unwrap_or(&paths[0]).clone();
+        return Ok(resolved(&version, None, path, false));
+    }
+    let mut first_problem = None;
+    for path in paths {
+        let found = lookup::compare(reader, &version, &path, observer)?;
+        match check(found, &version, None, &path) {
+            Ok(()) => return Ok(resolved(&version, None, path, true)),
+            Err(problem) => first_problem = first_problem.or(Some(problem)),
+        }
+    }
+    Err(first_problem.unwrap_or_else(|| {
+        ResolveError::Lookup(LookupError::UnknownVersion {
+            reference: reference.to_string(),
+            model: reference.model.clone(),
+            latest: None,
+        })
+    }))
+}
+
+fn resolved(
+    version: &VersionRow,
+    pointer: Option<&PointerName>,
+    path: String,
+    verify: bool,
+) -> Resolved {
+    Resolved {
+        model: version.model.to_string(),
+        pointer: pointer.map(PointerName::to_string),
+        version: version.number,
+        path,
+        kind: version.kind,
+        sha256: version.sha256,
+        verified: if verify { Verified::Bytes } else { Verified::No },
+    }
+}
+
+fn check(
+    found: Found,
+    version: &VersionRow,
+    pointer: Option<&PointerName>,
+    path: &str,
+) -> Result<(), ResolveError> {
+    let problem = match found {
+        Found::Same => return Ok(()),
+        Found::Missing => "does not exist".to_owned(),
+        Found::Other { detail, .. } => format!("does not hold its bytes: {detail}"),
+    };
+    let reference = version_reference(&version.model, version.number);
+    let subject = match pointer {
+        Some(pointer) => format!("{} is {reference}", pointer_reference(&version.model, pointer)),
+        None => reference,
+    };
+    Err(ResolveError::Differs {
+        subject,
+        path: path.to_owned(),
+        problem,
+        model: version.model.clone(),
+        version: version.number,
+        pointer: pointer.cloned(),
+        stored: version.stored,
+    })
+}

@@ -1,0 +1,143 @@
+//! Finding, or making, a copy of a version's bytes that may be served.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::engine::PointerError;
+use crate::context::{Context, Step};
+use crate::digest::{Kind, Sha256};
+use crate::events::{Served, ServedFrom};
+use crate::lookup::{self, Found};
+use crate::names::Reference;
+use crate::objects::{self, Mode, ObjectError};
+use crate::owed;
+use crate::settings::{ServeFrom, Settings};
+use crate::store::{Reader, Registry, VersionRow};
+
+/// Why no copy of a version can be served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Lost {
+    pub(crate) at_path: String,
+    pub(crate) in_store: String,
+}
+
+/// The path to serve a version from, with its bytes read and verified: where it was recorded, if
+/// the settings allow and the bytes are still the same, else a checkout of the object store.
+pub(crate) fn serve(
+    reader: &Reader<'_>,
+    settings: &Settings,
+    version: &VersionRow,
+    dry_run: bool,
+    context: &Context<'_>,
+) -> Result<Result<Served, Lost>, PointerError> {
+    let served = |path: String, from| Served {
+        path,
+        from,
+        kind: version.kind,
+        sha256: version.sha256,
+    };
+    let mut at_path = format!("{} is not served, as lineage.toml says", version.path);
+    if settings.serve_from(&version.model) == ServeFrom::Recorded {
+        at_path = match lookup::compare(reader, version, &version.path, context.observer)? {
+            Found::Same => {
+                context.observer.step(Step::ServedVerified);
+                return Ok(Ok(served(version.path.clone(), ServedFrom::Recorded)));
+            }
+            Found::Missing => format!("{} does not exist", version.path),
+            Found::Other { detail, .. } => format!("{} differs: {detail}", version.path),
+        };
+    }
+    let path = lookup::checkout_path(reader.layout(), version);
+    let checked_out = lookup::compare(reader, version, &path, context.observer)?;
+    if checked_out == Found::Same {
+        context.observer.step(Step::ServedVerified);
+        return Ok(Ok(served(path, ServedFrom::Checkout)));
+    }
+    if !version.stored {
+        let in_store = "it was recorded with --no-store".to_owned();
+        return Ok(Err(Lost { at_path, in_store }));
+    }
+    let layout = reader.layout();
+    let (kind, sha256) = (version.kind, &version.sha256);
+    let made = if dry_run {
+        objects::verify(layout, kind, sha256, context)
+    } else {
+        let target = layout.absolute(&path);
+        objects::materialise(layout, kind, sha256, &target, Mode::ReadOnly, true, context)
+    };
+    match made {
+        Ok(()) => {
+            context.observer.step(Step::ServedVerified);
+            Ok(Ok(served(path, ServedFrom::Checkout)))
+        }
+        Err(error @ (ObjectError::Missing(_) | ObjectError::Damaged(_))) => {
+            Ok(Err(Lost { at_path, in_store: error.to_string() }))
+        }
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// The bytes of a version, taken from the object store.
+#[derive(Debug, Clone, Serialize)]
+pub struct Checkout {
+    /// The model.
+    pub model: String,
+    /// The version.
+    pub version: u64,
+    /// Where the bytes are, as an absolute path.
+    pub path: String,
+    /// File or directory.
+    pub kind: Kind,
+    /// Their digest, verified.
+    pub sha256: Sha256,
+    /// False when they were there already.
+    pub changed: bool,
+}
+
+/// Puts a version's bytes into `folder` (under the artifact's own name, writable), or into the
+/// registry's checkouts (read-only) when no folder is given.
+pub fn checkout(
+    registry: &Registry,
+    settings: &Settings,
+    reference: &Reference,
+    folder: Option<&Path>,
+    dry_run: bool,
+    context: &Context<'_>,
+) -> Result<Checkout, PointerError> {
+    let _in_flight =
+        if dry_run { None } else { Some(owed::enter(registry, settings, context)?) };
+    registry.read(|reader| {
+        let version = lookup::version(reader, reference)?;
+        let layout = reader.layout();
+        let target = match folder {
+            Some(folder) => std::path::absolute(folder)
+                .map_err(crate::files::FileError::io("find", folder))?
+                .join(lookup::artifact_name(&version)),
+            None => layout.absolute(&lookup::checkout_path(layout, &version)),
+        };
+        let path = crate::layout::slashed(&target)?;
+        let there = lookup::compare(reader, &version, &path, context.observer)?;
+        if there != Found::Same {
+            if !version.stored {
+                return Err(PointerError::NotStored { reference: version.reference() });
+            }
+            let (kind, sha256) = (version.kind, &version.sha256);
+            if dry_run {
+                objects::verify(layout, kind, sha256, context)?;
+            } else {
+                let own = folder.is_none();
+                let mode = if own { Mode::ReadOnly } else { Mode::Writable };
+                objects::materialise(layout, kind, sha256, &target, mode, own, context)?;
+            }
+        }
+        Ok(Checkout {
+            model: version.model.to_string(),
+            version: version.number,
+            path,
+            kind: version.kind,
+            sha256: version.sha256,
+            changed: there != Found::Same,
+        })
+    })
+}

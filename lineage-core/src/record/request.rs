@@ -1,0 +1,471 @@
+//! What can be asked of `record`, as flags or as one JSON document, and how it can fail.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::inputs::{self, InputFileError};
+use crate::canonical;
+use crate::context::Timestamp;
+use crate::events::{Metric, Parameter, RowRange, SchemaSource, Tag};
+use crate::files::FileError;
+use crate::fingerprint::{Fingerprint, FingerprintError, StandIn, TableFormat};
+use crate::layout::LayoutError;
+use crate::lookup::LookupError;
+use crate::names::{DatasetName, KeyName, Label, ModelName, NameError, Reference, Role};
+use crate::store::StoreError;
+
+/// Why a session was not recorded. Nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// Something was given twice.
+    #[error("the {what} \"{name}\" is given twice")]
+    Duplicate {
+        /// E.g. `metric`.
+        what: &'static str,
+        /// Which one.
+        name: String,
+    },
+    /// Two datasets with the same role and name.
+    #[error("the dataset {role}:{name} is given twice")]
+    DuplicateDataset {
+        /// The role.
+        role: Role,
+        /// The name, perhaps that of the file.
+        name: DatasetName,
+    },
+    /// A name that cannot be one.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The seed is not a whole number.
+    #[error("the seed \"{0}\" is not a whole number")]
+    Seed(String),
+    /// A label without an artifact would name nothing.
+    #[error("a label names a version, and without an artifact there is none")]
+    LabelWithoutArtifact,
+    /// A Git LFS pointer or DVC file instead of the real thing.
+    #[error("{path} is {what}, not the real file")]
+    StandIn {
+        /// Which file.
+        path: String,
+        /// What it is.
+        what: StandIn,
+    },
+    /// The columns of a dataset are not those that were declared.
+    #[error("{path}: {problem}")]
+    Columns {
+        /// The dataset.
+        path: String,
+        /// Which column, and what was expected.
+        problem: String,
+    },
+    /// The dataset that columns should be like has none.
+    #[error("{given} has no dataset with known columns in that role")]
+    NoColumns {
+        /// As asked for.
+        given: String,
+    },
+    /// Stored bytes could not be had.
+    #[error(transparent)]
+    Object(#[from] crate::objects::ObjectError),
+    /// The key belongs to another request.
+    #[error("the idempotency key \"{key}\" was used for {earlier}, with other bytes, metrics or parameters")]
+    KeyReused {
+        /// The key.
+        key: String,
+        /// What it made.
+        earlier: String,
+    },
+    /// The label belongs to another version.
+    #[error("the label \"{label}\" belongs to {earlier}, which has other bytes, metrics or parameters")]
+    LabelTaken {
+        /// The label.
+        label: Label,
+        /// Its version.
+        earlier: String,
+    },
+    /// Labels and pointers share one namespace.
+    #[error("\"{label}\" is a pointer of this model and cannot be a label too")]
+    LabelIsPointer {
+        /// The label.
+        label: Label,
+    },
+    /// `metadata.json` would overwrite a file that is not ours.
+    #[error("{path} exists and does not describe this artifact")]
+    MetadataForeign {
+        /// The file.
+        path: String,
+    },
+    /// `metadata.json` would have to replace a folder.
+    #[error("{path} is a folder, not a place for metadata.json")]
+    MetadataIsDirectory {
+        /// The folder.
+        path: String,
+    },
+    /// `metadata.json` cannot be written beside the artifact.
+    #[error("metadata.json cannot be written: {path} is read-only", path = path.display())]
+    MetadataUnwritable {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A file could not be fingerprinted.
+    #[error(transparent)]
+    Fingerprint(#[from] FingerprintError),
+    /// A reference leads nowhere.
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
+    /// A path cannot be recorded.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// A file could not be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The registry failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A dataset to record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DatasetRequest {
+    /// E.g. `training`.
+    pub role: Role,
+    /// The file's name unless given.
+    pub name: Option<DatasetName>,
+    /// The file or directory.
+    pub path: PathBuf,
+    /// What was done to it, in words and in order.
+    pub transformations: Vec<String>,
+    /// Where it came from.
+    pub source: Option<String>,
+    /// The rows used, when not all were.
+    pub row_range: Option<RowRange>,
+}
+
+/// Columns that every CSV dataset of the session must have, by name and order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExpectedColumns {
+    /// Where they were declared.
+    pub source: SchemaSource,
+    /// Their names in order.
+    pub names: Vec<String>,
+}
+
+/// A whole session to record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordRequest {
+    /// The model.
+    pub model: ModelName,
+    /// The model file or directory; without one no version is made.
+    pub artifact: Option<PathBuf>,
+    /// The data.
+    pub datasets: Vec<DatasetRequest>,
+    /// What was measured.
+    pub metrics: Vec<Metric>,
+    /// With which settings.
+    pub params: Vec<Parameter>,
+    /// A whole number, as text since it may exceed 2^53.
+    pub seed: Option<String>,
+    /// A second name of the version.
+    pub label: Option<Label>,
+    /// What kind of model.
+    pub model_type: Option<String>,
+    /// Feature columns.
+    pub features: Vec<String>,
+    /// Target columns.
+    pub target: Vec<String>,
+    /// Versions it was made from.
+    pub derived_from: Vec<Reference>,
+    /// Free labels.
+    pub tags: Vec<Tag>,
+    /// A remark.
+    pub note: Option<String>,
+    /// Globs of what to leave out of directories.
+    pub exclude: Vec<String>,
+    /// Makes a repeated call answer with the first call's version.
+    pub idempotency_key: Option<String>,
+    /// When the session started.
+    pub started: Option<Timestamp>,
+    /// Columns that CSV datasets must have.
+    pub expected_columns: Option<ExpectedColumns>,
+    /// Whether to keep the artifact's bytes.
+    pub store: bool,
+    /// Where to write `metadata.json`.
+    pub metadata: Option<PathBuf>,
+    /// Whether a Git LFS pointer or DVC file may be recorded as what it is.
+    pub allow_stand_in: bool,
+    /// Whether a foreign metadata file may be overwritten.
+    pub force: bool,
+    /// Make every check, write nothing.
+    pub dry_run: bool,
+}
+
+impl RecordRequest {
+    /// A session of `model` with nothing in it yet.
+    pub fn new(model: ModelName) -> RecordRequest {
+        RecordRequest {
+            model,
+            artifact: None,
+            datasets: Vec::new(),
+            metrics: Vec::new(),
+            params: Vec::new(),
+            seed: None,
+            label: None,
+            model_type: None,
+            features: Vec::new(),
+            target: Vec::new(),
+            derived_from: Vec::new(),
+            tags: Vec::new(),
+            note: None,
+            exclude: Vec::new(),
+            idempotency_key: None,
+            started: None,
+            expected_columns: None,
+            store: true,
+            metadata: None,
+            allow_stand_in: false,
+            force: false,
+            dry_run: false,
+        }
+    }
+
+    /// Brings lists into their canonical order and refuses what is given twice.
+    pub fn normalise(&mut self) -> Result<(), RecordError> {
+        self.metrics.sort_by_key(Metric::full_name);
+        self.params.sort_by(|a, b| a.name.cmp(&b.name));
+        self.tags.sort_by(|a, b| a.name.cmp(&b.name));
+        self.check()
+    }
+
+    pub(super) fn check(&self) -> Result<(), RecordError> {
+        unique("metric", self.metrics.iter().map(|m| m.full_name().to_string()))?;
+        unique("parameter", self.params.iter().map(|p| p.name.to_string()))?;
+        unique("tag", self.tags.iter().map(|t| t.name.to_string()))?;
+        unique("feature", self.features.iter().cloned())?;
+        unique("target", self.target.iter().cloned())?;
+        if let Some(seed) = &self.seed {
+            let digits = seed.strip_prefix('-').unwrap_or(seed);
+            let plain = !digits.is_empty()
+                && digits.len() <= 40
+                && digits.bytes().all(|byte| byte.is_ascii_digit())
+                && (digits == "0" || !digits.starts_with('0'))
+                && seed != "-0";
+            if !plain {
+                return Err(RecordError::Seed(seed.chars().take(60).collect()));
+            }
+        }
+        if self.label.is_some() && self.artifact.is_none() {
+            return Err(RecordError::LabelWithoutArtifact);
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_columns(
+        &self,
+        dataset: &DatasetRequest,
+        found: &Fingerprint,
+    ) -> Result<(), RecordError> {
+        let (Some(expected), Some(table)) = (&self.expected_columns, &found.table) else {
+            return Ok(());
+        };
+        if table.format == TableFormat::Parquet || table.columns == expected.names {
+            return Ok(());
+        }
+        let given = &expected.source.given;
+        let at = (0..).find(|i| table.columns.get(*i) != expected.names.get(*i)).unwrap_or(0);
+        let problem = match (table.columns.get(at), expected.names.get(at)) {
+            (Some(found), Some(wanted)) => {
+                format!("column {} is \"{found}\", {given} says \"{wanted}\"", at + 1)
+            }
+            (Some(found), None) => format!("column {} \"{found}\" is not in {given}", at + 1),
+            (None, _) => {
+                format!("it has {at} columns, {given} says {}", expected.names.len())
+            }
+        };
+        Err(RecordError::Columns { path: dataset.path.display().to_string(), problem })
+    }
+}
+
+fn unique(what: &'static str, names: impl Iterator<Item = String>) -> Result<(), RecordError> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if !seen.insert(name.clone()) {
+            return Err(RecordError::Duplicate { what, name });
+        }
+    }
+    Ok(())
+}
+
+/// A record specification could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SpecError {
+    /// Not JSON, a duplicate key, an unknown key or a value of the wrong type.
+    #[error("the record specification is not valid: {0}")]
+    Invalid(String),
+    /// A metric or parameter in it is not one.
+    #[error(transparent)]
+    Input(#[from] InputFileError),
+}
+
+/// A whole session as one JSON document (`schema/json/record-spec.schema.json`). Its keys are the
+/// long flags of `record`, in snake case.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[allow(missing_docs, reason = "each is the flag of the same name")]
+pub struct RecordSpec {
+    pub model: Option<ModelName>,
+    pub artifact: Option<PathBuf>,
+    pub data: Vec<SpecDataset>,
+    pub metrics: Value,
+    pub params: Value,
+    pub seed: Option<Value>,
+    pub label: Option<Label>,
+    pub model_type: Option<String>,
+    pub features: Vec<String>,
+    pub target: Vec<String>,
+    pub derived_from: Vec<String>,
+    pub tags: std::collections::BTreeMap<String, String>,
+    pub note: Option<String>,
+    pub exclude: Vec<String>,
+    pub idempotency_key: Option<String>,
+    pub started: Option<Timestamp>,
+    pub metadata: Option<PathBuf>,
+    pub store: Option<bool>,
+    pub allow_pointer: bool,
+}
+
+/// A dataset in a record specification.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "as in DatasetRequest")]
+pub struct SpecDataset {
+    pub role: Role,
+    pub name: Option<DatasetName>,
+    pub path: PathBuf,
+    #[serde(default)]
+    pub transformations: Vec<String>,
+    pub source: Option<String>,
+    pub row_range: Option<RowRange>,
+}
+
+impl RecordSpec {
+    /// Reads a specification.
+    pub fn parse(bytes: &[u8]) -> Result<RecordSpec, SpecError> {
+        let value =
+            canonical::parse(bytes).map_err(|error| SpecError::Invalid(error.to_string()))?;
+        RecordSpec::deserialize(value).map_err(|error| SpecError::Invalid(error.to_string()))
+    }
+
+    /// Adds what the specification holds to `request`; metrics that are not numbers are returned.
+    pub fn add_to(self, request: &mut RecordRequest) -> Result<Vec<String>, SpecError> {
+        let invalid = |error: NameError| SpecError::Invalid(error.to_string());
+        let metrics = inputs::metrics_from_value(&self.metrics)?;
+        request.metrics.extend(metrics.metrics);
+        request.params.extend(inputs::parameters_from_value(&self.params)?);
+        for dataset in self.data {
+            request.datasets.push(DatasetRequest {
+                role: dataset.role,
+                name: dataset.name,
+                path: dataset.path,
+                transformations: dataset.transformations,
+                source: dataset.source,
+                row_range: dataset.row_range,
+            });
+        }
+        for (name, value) in self.tags {
+            let name: KeyName = name.parse().map_err(invalid)?;
+            request.tags.push(Tag { name, value });
+        }
+        for reference in self.derived_from {
+            request.derived_from.push(reference.parse().map_err(invalid)?);
+        }
+        request.features.extend(self.features);
+        request.target.extend(self.target);
+        request.exclude.extend(self.exclude);
+        once("artifact", &mut request.artifact, self.artifact)?;
+        let seed = self.seed.map(|seed| match seed {
+            Value::String(text) => text,
+            other => other.to_string(),
+        });
+        once("seed", &mut request.seed, seed)?;
+        once("label", &mut request.label, self.label)?;
+        once("model_type", &mut request.model_type, self.model_type)?;
+        once("note", &mut request.note, self.note)?;
+        once("idempotency_key", &mut request.idempotency_key, self.idempotency_key)?;
+        once("started", &mut request.started, self.started)?;
+        once("metadata", &mut request.metadata, self.metadata)?;
+        request.store &= self.store.unwrap_or(true);
+        request.allow_stand_in |= self.allow_pointer;
+        Ok(metrics.skipped)
+    }
+}
+
+/// A value may come from the specification or from a flag, not from both.
+fn once<T>(name: &str, slot: &mut Option<T>, value: Option<T>) -> Result<(), SpecError> {
+    if slot.is_some() && value.is_some() {
+        let problem = format!("\"{name}\" is given both there and as a flag");
+        return Err(SpecError::Invalid(problem));
+    }
+    if value.is_some() {
+        *slot = value;
+    }
+    Ok(())
+}
+
+impl ExpectedColumns {
+    /// Column names from a file: a JSON array, a JSON object of arrays, or one name a line.
+    pub fn declared(bytes: &[u8], given: &str) -> Result<ExpectedColumns, InputFileError> {
+        let names = inputs::features_from_file(bytes)?;
+        let sha256 = Some(crate::digest::Sha256::of(bytes));
+        let source = SchemaSource { kind: "declared".to_owned(), sha256, given: given.to_owned() };
+        Ok(ExpectedColumns { source, names })
+    }
+
+    /// The columns of a table file; none when it is not one.
+    pub fn of_file(
+        path: &std::path::Path,
+        observer: &dyn crate::context::Observer,
+    ) -> Result<Option<ExpectedColumns>, FingerprintError> {
+        let input = crate::fingerprint::Input::new(path);
+        let found = crate::fingerprint::fingerprint(&[input], observer)?.remove(0);
+        let given = path.to_string_lossy().into_owned();
+        let source = SchemaSource { kind: "like".to_owned(), sha256: Some(found.sha256), given };
+        Ok(found.table.map(|table| ExpectedColumns { source, names: table.columns }))
+    }
+
+    /// The columns of the first dataset that a version used in a role.
+    pub fn of_version(
+        reader: &crate::store::Reader<'_>,
+        reference: &Reference,
+        role: &str,
+        given: &str,
+    ) -> Result<ExpectedColumns, RecordError> {
+        let version = crate::lookup::version(reader, reference)?;
+        let (entry, _) = crate::lookup::entry(reader, version.seq)?;
+        let crate::events::Event::SessionCompleted(session) =
+            entry.event().map_err(StoreError::from)?
+        else {
+            return Err(RecordError::NoColumns { given: given.to_owned() });
+        };
+        let found = session.datasets.into_iter().find_map(|dataset| {
+            let columns = dataset.table.filter(|_| dataset.role.as_str() == role)?.columns;
+            Some((dataset.sha256, columns))
+        });
+        let (sha256, columns) =
+            found.ok_or_else(|| RecordError::NoColumns { given: given.to_owned() })?;
+        let names = match (columns.names, columns.payload) {
+            (Some(names), _) => names,
+            (None, Some(payload)) => {
+                let bytes = crate::objects::read(reader.layout(), &payload.sha256)?;
+                serde_json::from_slice(&bytes)
+                    .map_err(|_| RecordError::NoColumns { given: given.to_owned() })?
+            }
+            (None, None) => return Err(RecordError::NoColumns { given: given.to_owned() }),
+        };
+        let sha256 = Some(sha256);
+        let source = SchemaSource { kind: "like".to_owned(), sha256, given: given.to_owned() };
+        Ok(ExpectedColumns { source, names })
+    }
+}

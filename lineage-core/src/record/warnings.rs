@@ -1,0 +1,164 @@
+//! What is allowed but worth knowing: twins, leakage, paths used twice.
+
+use std::collections::BTreeSet;
+
+use super::{Gathered, GatheredArtifact, RecordError, RecordRequest, Warning, unrepaired_warnings};
+use crate::digest::Sha256;
+use crate::owed::Unrepaired;
+use crate::store::{Reader, Registry, StoreError};
+
+/// Equal bytes of at least this size are no accident.
+const TWIN_FILE_BYTES_MIN: u64 = 64;
+
+pub(super) fn of(
+    registry: &Registry,
+    request: &RecordRequest,
+    gathered: &Gathered,
+    unrepaired: &[Unrepaired],
+) -> Result<Vec<Warning>, RecordError> {
+    let mut warnings = unrepaired_warnings(unrepaired);
+    registry.read(|reader| artifact(reader, request, gathered, &mut warnings))?;
+    datasets(gathered, &mut warnings);
+    Ok(warnings)
+}
+
+/// References to the versions that share bytes with the artifact.
+pub(super) fn twins(
+    reader: &Reader<'_>,
+    artifact: Option<&GatheredArtifact>,
+) -> Result<Vec<String>, StoreError> {
+    let Some(artifact) = artifact else { return Ok(Vec::new()) };
+    let mut seen = BTreeSet::new();
+    let mut found = Vec::new();
+    for version in reader.versions_with_artifact(&artifact.found.sha256)? {
+        if version.kind == artifact.found.kind && seen.insert(version.reference()) {
+            found.push(version.reference());
+        }
+    }
+    for (_, digest) in files(artifact) {
+        for version in reader.versions_with_largest_file(&digest)? {
+            if seen.insert(version.reference()) {
+                found.push(version.reference());
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The artifact's files that are worth comparing: path within it, digest.
+fn files(artifact: &GatheredArtifact) -> Vec<(String, Sha256)> {
+    match &artifact.found.manifest {
+        Some(manifest) => manifest
+            .files
+            .iter()
+            .filter(|file| file.size_bytes >= TWIN_FILE_BYTES_MIN)
+            .map(|file| (file.path.clone(), file.sha256))
+            .collect(),
+        None if artifact.found.size_bytes >= TWIN_FILE_BYTES_MIN => {
+            let name = artifact.path.rsplit('/').next().unwrap_or(&artifact.path);
+            vec![(name.to_owned(), artifact.found.sha256)]
+        }
+        None => Vec::new(),
+    }
+}
+
+fn artifact(
+    reader: &Reader<'_>,
+    request: &RecordRequest,
+    gathered: &Gathered,
+    warnings: &mut Vec<Warning>,
+) -> Result<(), StoreError> {
+    let Some(artifact) = &gathered.artifact else { return Ok(()) };
+    let mut warn = |code, message| warnings.push(Warning { code, message });
+    let whole: Vec<String> = reader
+        .versions_with_artifact(&artifact.found.sha256)?
+        .into_iter()
+        .filter(|version| version.kind == artifact.found.kind)
+        .map(|version| version.reference())
+        .collect();
+    if let Some(first) = whole.first() {
+        warn("twin", format!("the artifact is byte for byte that of {first}"));
+    }
+    for (path, digest) in files(artifact) {
+        let other = reader
+            .versions_with_largest_file(&digest)?
+            .into_iter()
+            .map(|version| version.reference())
+            .find(|reference| !whole.contains(reference));
+        if let Some(other) = other {
+            warn("twin-file", format!("{path} is byte for byte that of {other}"));
+        }
+    }
+    let pointers = reader.pointers_serving(&artifact.path)?;
+    if let Some(pointer) = pointers.first() {
+        let live = pointer.version.map(|n| format!("{}@{n}", pointer.model)).unwrap_or_default();
+        let served = reader.version(&pointer.model, pointer.version.unwrap_or(0))?;
+        if served.is_some_and(|served| served.sha256 != artifact.found.sha256) {
+            warn(
+                "path-live",
+                format!(
+                    "THE LIVE MODEL WAS OVERWRITTEN: {}@{} serves {live} from {}, and other bytes \
+                     lie there now; `lineage promote {} --version {} --pointer {}` serves it from \
+                     the object store",
+                    pointer.model,
+                    pointer.pointer,
+                    artifact.path,
+                    pointer.model,
+                    pointer.version.unwrap_or(0),
+                    pointer.pointer,
+                ),
+            );
+        }
+    }
+    let before = reader.versions_at_path(&artifact.path)?;
+    if let Some(other) = before.iter().find(|v| v.sha256 != artifact.found.sha256) {
+        let reference = other.reference();
+        let kept = if other.stored {
+            "its bytes are in the object store"
+        } else {
+            "its bytes were not stored and are lost unless there is a copy elsewhere"
+        };
+        warn(
+            "path-reused",
+            format!("{} was recorded as {reference} with other bytes; {kept}", artifact.path),
+        );
+    }
+    if !request.store {
+        warn(
+            "not-stored",
+            format!("the bytes were not stored: a rollback to this version needs {} to stay as it is", artifact.path),
+        );
+    }
+    for (path, stand_in) in &artifact.found.stand_ins {
+        let path = if path.is_empty() { &artifact.path } else { path };
+        warn("stand-in", format!("{path} is {stand_in}, not the model itself"));
+    }
+    Ok(())
+}
+
+fn datasets(gathered: &Gathered, warnings: &mut Vec<Warning>) {
+    let mut warn = |code, message| warnings.push(Warning { code, message });
+    let held_out = |role: &str| matches!(role, "validation" | "test");
+    for (index, a) in gathered.datasets.iter().enumerate() {
+        if let Some(problem) = &a.found.table_problem {
+            warn("table-unreadable", format!("{} is recorded as a file, not as a table: {problem}", a.path));
+        }
+        for b in &gathered.datasets[index + 1..] {
+            if (a.found.kind, a.found.sha256) != (b.found.kind, b.found.sha256) {
+                continue;
+            }
+            let name = |d: &super::GatheredDataset| format!("{}:{}", d.request.role, d.name);
+            let roles = [a.request.role.as_str(), b.request.role.as_str()];
+            let leaks = roles.contains(&"training") && roles.iter().any(|role| held_out(role));
+            if leaks {
+                let message = format!(
+                    "{} and {} hold the same bytes: the model is measured on the rows it learned from",
+                    name(a), name(b)
+                );
+                warn("leakage", message);
+            } else {
+                warn("same-bytes", format!("{} is byte for byte {}", name(a), name(b)));
+            }
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! The one function that writes the tables made from the log. It is pure: what it writes follows
+//! from the entry and the tables alone, so the same log always gives the same tables.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::error::StoreError;
+use super::query::int;
+use crate::events::{
+    Entry, Event, PointerAdopted, PointerMoved, PointerRefused, PointerUnset, Served,
+    SessionCompleted, VersionRecord,
+};
+
+/// Applies one entry to the tables.
+pub(super) fn apply(
+    connection: &Connection,
+    entry: &Entry,
+    event: &Event,
+) -> Result<(), StoreError> {
+    let tables = Tables { connection, entry };
+    match event {
+        Event::RegistryCreated(_) => Ok(()),
+        Event::PersonIntroduced(person) => tables.run(
+            "INSERT INTO person (person, commitment, seq) VALUES (?1, ?2, ?3)",
+            params![person.person, person.commitment.to_string(), int(entry.seq)],
+        ),
+        Event::SessionCompleted(session) => tables.session_completed(session),
+        Event::PointerMoved(moved) => tables.pointer_moved(moved),
+        Event::PointerAdopted(adopted) => tables.pointer_adopted(adopted),
+        Event::PointerUnset(unset) => tables.pointer_unset(unset),
+        Event::PointerRefused(refused) => tables.pointer_refused(refused),
+    }
+}
+
+struct Tables<'a> {
+    connection: &'a Connection,
+    entry: &'a Entry,
+}
+
+/// A change of what a pointer names.
+struct Change<'a> {
+    model: &'a str,
+    pointer: &'a str,
+    action: &'a str,
+    from: Option<u64>,
+    to: Option<u64>,
+    served: Option<&'a Served>,
+    rolled_back_from: Option<u64>,
+    reason: Option<&'a str>,
+}
+
+impl Tables<'_> {
+    fn run(&self, sql: &str, values: impl rusqlite::Params) -> Result<(), StoreError> {
+        self.connection.prepare_cached(sql)?.execute(values)?;
+        Ok(())
+    }
+
+    fn inapplicable<T>(&self, problem: impl Into<String>) -> Result<T, StoreError> {
+        Err(StoreError::Inapplicable { seq: self.entry.seq, problem: problem.into() })
+    }
+
+    fn session_completed(&self, details: &SessionCompleted) -> Result<(), StoreError> {
+        let Some(session) = &self.entry.session else {
+            return self.inapplicable("it names no session");
+        };
+        let seq = int(self.entry.seq);
+        let time = self.entry.time.to_string();
+        self.run(
+            "INSERT OR IGNORE INTO model (name, created_seq) VALUES (?1, ?2)",
+            params![details.model.as_str(), seq],
+        )?;
+        self.run(
+            "INSERT INTO session (session, model, version, outcome, completed_seq, completed, \
+             person, request_sha256, idempotency_key) \
+             VALUES (?1, ?2, ?3, 'completed', ?4, ?5, ?6, ?7, ?8)",
+            params![
+                session,
+                details.model.as_str(),
+                details.version.as_ref().map(|version| int(version.number)),
+                seq,
+                time,
+                self.entry.actor.id,
+                details.request_sha256.to_string(),
+                details.idempotency_key,
+            ],
+        )?;
+        if let Some(version) = &details.version {
+            self.version(session, details, version)?;
+        }
+        for dataset in &details.datasets {
+            let table = dataset.table.as_ref();
+            self.run(
+                "INSERT INTO dataset_use (session, role, name, path, kind, sha256, size_bytes, \
+                 content_sha256, rows, columns) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                params![
+                    session,
+                    dataset.role.as_str(),
+                    dataset.name.as_str(),
+                    dataset.path,
+                    dataset.kind.as_str(),
+                    dataset.sha256.to_string(),
+                    int(dataset.size_bytes),
+                    table.and_then(|t| t.content_sha256).map(|digest| digest.to_string()),
+                    table.map(|table| int(table.rows)),
+                    table.map(|table| int(table.columns.count)),
+                ],
+            )?;
+        }
+        for metric in &details.metrics {
+            let special = metric.value.special();
+            self.run(
+                "INSERT INTO metric (session, split, name, value, special) \
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![
+                    session,
+                    metric.split.map_or("", |split| split.as_str()),
+                    metric.name,
+                    special.is_none().then_some(metric.value.0),
+                    special,
+                ],
+            )?;
+        }
+        for parameter in &details.params {
+            self.run(
+                "INSERT INTO parameter (session, name, text, type) VALUES (?1, ?2, ?3, ?4)",
+                params![session, parameter.name.as_str(), parameter.text, parameter.r#type.as_str()],
+            )?;
+        }
+        for tag in &details.tags {
+            self.run(
+                "INSERT INTO tag (session, name, value) VALUES (?1, ?2, ?3)",
+                params![session, tag.name.as_str(), tag.value],
+            )?;
+        }
+        Ok(())
+    }
+
+    fn version(
+        &self,
+        session: &str,
+        details: &SessionCompleted,
+        version: &VersionRecord,
+    ) -> Result<(), StoreError> {
+        self.run(
+            "INSERT INTO version (model, number, label, session, path, kind, sha256, size_bytes, \
+             files, stored, largest_file_path, largest_file_sha256, seq, created) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+            params![
+                details.model.as_str(),
+                int(version.number),
+                version.label.as_ref().map(|label| label.as_str()),
+                session,
+                version.path,
+                version.kind.as_str(),
+                version.sha256.to_string(),
+                int(version.size_bytes),
+                int(version.files),
+                version.stored,
+                version.largest_file_path,
+                version.largest_file_sha256.to_string(),
+                int(self.entry.seq),
+                self.entry.time.to_string(),
+            ],
+        )
+    }
+
+    fn pointer_moved(&self, moved: &PointerMoved) -> Result<(), StoreError> {
+        let (model, pointer) = (moved.model.as_str(), moved.pointer.as_str());
+        for _ in 0..moved.popped {
+            self.run(
+                "DELETE FROM holding WHERE model = ?1 AND pointer = ?2 AND position = \
+                 (SELECT MAX(position) FROM holding WHERE model = ?1 AND pointer = ?2)",
+                params![model, pointer],
+            )?;
+        }
+        if moved.pushed {
+            self.push(model, pointer, Some(moved.to))?;
+        }
+        let top: Option<Option<i64>> = self
+            .connection
+            .prepare_cached(
+                "SELECT version FROM holding WHERE model = ?1 AND pointer = ?2 \
+                 ORDER BY position DESC LIMIT 1",
+            )?
+            .query_row(params![model, pointer], |row| row.get(0))
+            .optional()?;
+        if top.flatten() != Some(int(moved.to)) {
+            return self.inapplicable("the stack of the pointer does not end in its target");
+        }
+        let quarantined = moved.from.filter(|_| moved.quarantined);
+        if let Some(version) = quarantined {
+            self.run(
+                "INSERT OR REPLACE INTO quarantine (model, pointer, version, seq) \
+                 VALUES (?1, ?2, ?3, ?4)",
+                params![model, pointer, int(version), int(self.entry.seq)],
+            )?;
+        }
+        // Putting a version live on purpose ends its quarantine.
+        self.run(
+            "DELETE FROM quarantine WHERE model = ?1 AND pointer = ?2 AND version = ?3",
+            params![model, pointer, int(moved.to)],
+        )?;
+        let rollback = moved.action == crate::events::MoveAction::Rollback;
+        self.change(&Change {
+            model,
+            pointer,
+            action: moved.action.as_str(),
+            from: moved.from,
+            to: Some(moved.to),
+            served: Some(&moved.served),
+            rolled_back_from: moved.from.filter(|_| rollback),
+            reason: moved.reason.as_deref(),
+        })
+    }
+
+    fn pointer_adopted(&self, adopted: &PointerAdopted) -> Result<(), StoreError> {
+        let (model, pointer) = (adopted.model.as_str(), adopted.pointer.as_str());
+        self.push(model, pointer, Some(adopted.to))?;
+        self.change(&Change {
+            model,
+            pointer,
+            action: "adopt",
+            from: adopted.from,
+            to: Some(adopted.to),
+            served: Some(&adopted.served),
+            rolled_back_from: None,
+            reason: adopted.reason.as_deref(),
+        })
+    }
+
+    fn pointer_unset(&self, unset: &PointerUnset) -> Result<(), StoreError> {
+        let (model, pointer) = (unset.model.as_str(), unset.pointer.as_str());
+        self.push(model, pointer, None)?;
+        self.change(&Change {
+            model,
+            pointer,
+            action: "unset",
+            from: Some(unset.from),
+            to: None,
+            served: None,
+            rolled_back_from: None,
+            reason: unset.reason.as_deref(),
+        })
+    }
+
+    fn pointer_refused(&self, refused: &PointerRefused) -> Result<(), StoreError> {
+        self.history(&Change {
+            model: refused.model.as_str(),
+            pointer: refused.pointer.as_str(),
+            action: "refuse",
+            from: refused.from,
+            to: refused.to,
+            served: None,
+            rolled_back_from: None,
+            reason: Some(&refused.cause),
+        })
+    }
+
+    fn push(&self, model: &str, pointer: &str, version: Option<u64>) -> Result<(), StoreError> {
+        self.run(
+            "INSERT INTO holding (model, pointer, position, version, seq) VALUES (?1, ?2, \
+             (SELECT COALESCE(MAX(position) + 1, 0) FROM holding WHERE model = ?1 AND pointer = ?2), \
+             ?3, ?4)",
+            params![model, pointer, version.map(int), int(self.entry.seq)],
+        )
+    }
+
+    fn change(&self, change: &Change<'_>) -> Result<(), StoreError> {
+        if let Some(version) = change.to {
+            self.run(
+                "INSERT OR IGNORE INTO held (model, pointer, version, first_seq) \
+                 VALUES (?1, ?2, ?3, ?4)",
+                params![change.model, change.pointer, int(version), int(self.entry.seq)],
+            )?;
+        }
+        self.run(
+            "INSERT INTO pointer (model, pointer, version, served_path, served_from, seq, since, \
+             person, rolled_back_from) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
+             ON CONFLICT (model, pointer) DO UPDATE SET version = excluded.version, \
+             served_path = excluded.served_path, served_from = excluded.served_from, \
+             seq = excluded.seq, since = excluded.since, person = excluded.person, \
+             rolled_back_from = excluded.rolled_back_from",
+            params![
+                change.model,
+                change.pointer,
+                change.to.map(int),
+                change.served.map(|served| served.path.as_str()),
+                change.served.map(|served| served.from.as_str()),
+                int(self.entry.seq),
+                self.entry.time.to_string(),
+                self.entry.actor.id,
+                change.rolled_back_from.map(int),
+            ],
+        )?;
+        self.history(change)
+    }
+
+    fn history(&self, change: &Change<'_>) -> Result<(), StoreError> {
+        self.run(
+            "INSERT INTO pointer_history (seq, model, pointer, action, from_version, to_version, \
+             reason, time, person) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            params![
+                int(self.entry.seq),
+                change.model,
+                change.pointer,
+                change.action,
+                change.from.map(int),
+                change.to.map(int),
+                change.reason,
+                self.entry.time.to_string(),
+                self.entry.actor.id,
+            ],
+        )
+    }
+}

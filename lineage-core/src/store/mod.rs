@@ -1,0 +1,23 @@
+//! The registry's database: the log, and the tables that are a fold of it. Only here: rusqlite.
+//!
+//! [`Registry::write`] runs one transaction; in it [`Writer::append`] adds one entry to the log and
+//! applies it to the tables. `apply` is the only function that writes those tables, so that making
+//! them again from the log and comparing is the integrity check ([`Fold`]).
+
+mod apply;
+mod error;
+mod fold;
+mod open;
+mod query;
+mod schema;
+mod write;
+
+pub use error::StoreError;
+pub use fold::{Fold, LogProblem, RowProblem};
+pub use open::{Access, Registry};
+pub use query::{
+    DatasetRow, HistoryRow, Holding, LogFilter, OwedFile, OwedKind, PersonRow, PointerRow, Reader,
+    SessionRow, StoredEntry, VersionRow,
+};
+pub use schema::{LOG_SCHEMA, PROJECTION_SCHEMA};
+pub use write::{Appended, Writer};

@@ -1,0 +1,188 @@
+-- Tables that are a function of the log. They are written by the library's `store::apply` alone,
+-- and an upgrade drops them and applies every entry again, so this file may change freely:
+-- raise PROJECTION_SCHEMA in lineage-core/src/store/schema.rs when it does.
+-- Digests are lower-case hex, times RFC 3339 UTC with six fractional digits, paths relative to the
+-- project root with '/'.
+
+CREATE TABLE projection_schema (number INTEGER NOT NULL) STRICT;
+
+CREATE TABLE person (
+    person     TEXT PRIMARY KEY,
+    commitment TEXT NOT NULL,
+    seq        INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE model (
+    name        TEXT PRIMARY KEY,
+    created_seq INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE session (
+    session        TEXT PRIMARY KEY,
+    model          TEXT NOT NULL REFERENCES model (name),
+    version        INTEGER,
+    outcome        TEXT NOT NULL CHECK (outcome IN ('completed')),
+    completed_seq  INTEGER NOT NULL UNIQUE,
+    completed      TEXT NOT NULL,
+    person         TEXT NOT NULL,
+    request_sha256 TEXT NOT NULL,
+    idempotency_key TEXT,
+    UNIQUE (model, idempotency_key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX session_by_model ON session (model, completed_seq);
+
+CREATE TABLE version (
+    model               TEXT NOT NULL REFERENCES model (name),
+    number              INTEGER NOT NULL CHECK (number > 0),
+    label               TEXT,
+    session             TEXT NOT NULL UNIQUE REFERENCES session (session),
+    path                TEXT NOT NULL,
+    kind                TEXT NOT NULL CHECK (kind IN ('file', 'directory')),
+    sha256              TEXT NOT NULL,
+    size_bytes          INTEGER NOT NULL,
+    files               INTEGER NOT NULL,
+    stored              INTEGER NOT NULL CHECK (stored IN (0, 1)),
+    largest_file_path   TEXT NOT NULL,
+    largest_file_sha256 TEXT NOT NULL,
+    seq                 INTEGER NOT NULL UNIQUE,
+    created             TEXT NOT NULL,
+    PRIMARY KEY (model, number),
+    UNIQUE (model, label)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX version_by_sha256 ON version (sha256);
+CREATE INDEX version_by_largest_file ON version (largest_file_sha256);
+CREATE INDEX version_by_path ON version (path);
+
+CREATE TABLE dataset_use (
+    session        TEXT NOT NULL REFERENCES session (session),
+    role           TEXT NOT NULL,
+    name           TEXT NOT NULL,
+    path           TEXT NOT NULL,
+    kind           TEXT NOT NULL CHECK (kind IN ('file', 'directory')),
+    sha256         TEXT NOT NULL,
+    size_bytes     INTEGER NOT NULL,
+    content_sha256 TEXT,
+    rows           INTEGER,
+    columns        INTEGER,
+    PRIMARY KEY (session, role, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX dataset_use_by_sha256 ON dataset_use (sha256);
+
+-- split is '' for a metric that belongs to none. A value that SQLite's REAL cannot hold exactly
+-- ('NaN', 'Infinity', '-Infinity', '-0') is in `special`, and `value` is NULL.
+CREATE TABLE metric (
+    session TEXT NOT NULL REFERENCES session (session),
+    split   TEXT NOT NULL,
+    name    TEXT NOT NULL,
+    value   REAL,
+    special TEXT CHECK (special IN ('NaN', 'Infinity', '-Infinity', '-0')),
+    PRIMARY KEY (session, split, name),
+    CHECK ((value IS NULL) <> (special IS NULL))
+) STRICT, WITHOUT ROWID;
+CREATE INDEX metric_by_value ON metric (split, name, value);
+
+CREATE TABLE parameter (
+    session TEXT NOT NULL REFERENCES session (session),
+    name    TEXT NOT NULL,
+    text    TEXT NOT NULL,
+    type    TEXT NOT NULL,
+    PRIMARY KEY (session, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE tag (
+    session TEXT NOT NULL REFERENCES session (session),
+    name    TEXT NOT NULL,
+    value   TEXT NOT NULL,
+    PRIMARY KEY (session, name)
+) STRICT, WITHOUT ROWID;
+
+-- Where a pointer stands now. version NULL: the pointer was unset.
+CREATE TABLE pointer (
+    model         TEXT NOT NULL REFERENCES model (name),
+    pointer       TEXT NOT NULL,
+    version       INTEGER,
+    served_path   TEXT,
+    served_from   TEXT CHECK (served_from IN ('recorded', 'checkout')),
+    seq           INTEGER NOT NULL,
+    since         TEXT NOT NULL,
+    person        TEXT NOT NULL,
+    rolled_back_from INTEGER,
+    PRIMARY KEY (model, pointer),
+    FOREIGN KEY (model, version) REFERENCES version (model, number),
+    CHECK ((version IS NULL) = (served_path IS NULL))
+) STRICT, WITHOUT ROWID;
+CREATE INDEX pointer_by_served_path ON pointer (served_path);
+
+-- The pointer's stack, position 0 at the bottom; its top is what `pointer` shows.
+CREATE TABLE holding (
+    model    TEXT NOT NULL,
+    pointer  TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    version  INTEGER,
+    seq      INTEGER NOT NULL,
+    PRIMARY KEY (model, pointer, position)
+) STRICT, WITHOUT ROWID;
+
+-- Every version that ever held a pointer.
+CREATE TABLE held (
+    model     TEXT NOT NULL,
+    pointer   TEXT NOT NULL,
+    version   INTEGER NOT NULL,
+    first_seq INTEGER NOT NULL,
+    PRIMARY KEY (model, pointer, version)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE quarantine (
+    model   TEXT NOT NULL,
+    pointer TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    seq     INTEGER NOT NULL,
+    PRIMARY KEY (model, pointer, version)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE pointer_history (
+    seq          INTEGER PRIMARY KEY,
+    model        TEXT NOT NULL,
+    pointer      TEXT NOT NULL,
+    action       TEXT NOT NULL,
+    from_version INTEGER,
+    to_version   INTEGER,
+    reason       TEXT,
+    time         TEXT NOT NULL,
+    person       TEXT NOT NULL
+) STRICT;
+CREATE INDEX pointer_history_by_model ON pointer_history (model, seq);
+
+-- What a committed session claims can never be edited.
+CREATE TRIGGER session_is_immutable BEFORE UPDATE ON session
+BEGIN SELECT RAISE(ABORT, 'a recorded session cannot be changed'); END;
+CREATE TRIGGER session_is_permanent BEFORE DELETE ON session
+BEGIN SELECT RAISE(ABORT, 'a recorded session cannot be deleted'); END;
+CREATE TRIGGER version_is_immutable BEFORE UPDATE ON version
+BEGIN SELECT RAISE(ABORT, 'a version cannot be changed'); END;
+CREATE TRIGGER version_is_permanent BEFORE DELETE ON version
+BEGIN SELECT RAISE(ABORT, 'a version cannot be deleted'); END;
+CREATE TRIGGER dataset_use_is_immutable BEFORE UPDATE ON dataset_use
+BEGIN SELECT RAISE(ABORT, 'a recorded dataset use cannot be changed'); END;
+CREATE TRIGGER dataset_use_is_permanent BEFORE DELETE ON dataset_use
+BEGIN SELECT RAISE(ABORT, 'a recorded dataset use cannot be deleted'); END;
+CREATE TRIGGER metric_is_immutable BEFORE UPDATE ON metric
+BEGIN SELECT RAISE(ABORT, 'a recorded metric cannot be changed'); END;
+CREATE TRIGGER metric_is_permanent BEFORE DELETE ON metric
+BEGIN SELECT RAISE(ABORT, 'a recorded metric cannot be deleted'); END;
+CREATE TRIGGER parameter_is_immutable BEFORE UPDATE ON parameter
+BEGIN SELECT RAISE(ABORT, 'a recorded parameter cannot be changed'); END;
+CREATE TRIGGER parameter_is_permanent BEFORE DELETE ON parameter
+BEGIN SELECT RAISE(ABORT, 'a recorded parameter cannot be deleted'); END;
+CREATE TRIGGER tag_is_immutable BEFORE UPDATE ON tag
+BEGIN SELECT RAISE(ABORT, 'a recorded tag cannot be changed'); END;
+CREATE TRIGGER tag_is_permanent BEFORE DELETE ON tag
+BEGIN SELECT RAISE(ABORT, 'a recorded tag cannot be deleted'); END;
+CREATE TRIGGER person_is_immutable BEFORE UPDATE ON person
+BEGIN SELECT RAISE(ABORT, 'an introduced person cannot be changed'); END;
+CREATE TRIGGER person_is_permanent BEFORE DELETE ON person
+BEGIN SELECT RAISE(ABORT, 'an introduced person cannot be deleted'); END;
+CREATE TRIGGER pointer_history_is_immutable BEFORE UPDATE ON pointer_history
+BEGIN SELECT RAISE(ABORT, 'pointer history cannot be changed'); END;
+CREATE TRIGGER pointer_history_is_permanent BEFORE DELETE ON pointer_history
+BEGIN SELECT RAISE(ABORT, 'pointer history cannot be deleted'); END;
