@@ -141,8 +141,9 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Cli, ExitCode> {
     let mut paragraphs = text.split("\n\n");
     let message = paragraphs.next().unwrap_or("wrong usage").trim_start_matches("error: ");
     let hint = text.lines().rev().map(str::trim).find(|line| !line.is_empty());
-    let error = CliError::new(ErrorKind::Usage, message.split_whitespace().collect::<Vec<_>>().join(" "))
-        .hint(hint.unwrap_or("lineage --help").to_owned());
+    let error =
+        CliError::new(ErrorKind::Usage, message.split_whitespace().collect::<Vec<_>>().join(" "))
+            .hint(hint.unwrap_or("lineage --help").to_owned());
     let mut output = Output::new(&Global { json: true, ..Global::default() });
     Err(output.finish(Err(error)))
 }

@@ -5,14 +5,14 @@ use std::io;
 
 use lineage_core::events::EntryError;
 use lineage_core::files::FileError;
-use lineage_core::fingerprint::FingerprintError;
 use lineage_core::fingerprint::DirectoryProblem;
+use lineage_core::fingerprint::FingerprintError;
 use lineage_core::init::InitError;
 use lineage_core::layout::LayoutError;
 use lineage_core::lookup::LookupError;
 use lineage_core::names::NameError;
 use lineage_core::objects::ObjectError;
-use lineage_core::pointer::{PointerError, Refusal, ResolveError};
+use lineage_core::pointer::{Differs, PointerError, Refusal, ResolveError};
 use lineage_core::record::{InputFileError, RecordError, SpecError};
 use lineage_core::settings::SettingsError;
 use lineage_core::store::StoreError;
@@ -221,17 +221,14 @@ impl From<StoreError> for CliError {
                 "copy .lineage whole (registry.db, registry.db-wal and registry.db-shm), or run \
                  `lineage status` once where it can be written and copy it again",
             ),
-            StoreError::ChangedWhileRead { .. } => {
-                with(ErrorKind::ChangedWhileRead, "try again")
-            }
+            StoreError::ChangedWhileRead { .. } => with(ErrorKind::ChangedWhileRead, "try again"),
             StoreError::ReadOnly { .. } => with(
                 ErrorKind::ReadOnly,
                 "reading commands work here; to record or promote, make .lineage writable",
             ),
-            StoreError::DiskFull { .. } => with(
-                ErrorKind::DiskFull,
-                "nothing was recorded; free some space and try again",
-            ),
+            StoreError::DiskFull { .. } => {
+                with(ErrorKind::DiskFull, "nothing was recorded; free some space and try again")
+            }
             StoreError::Busy { .. } => with(
                 ErrorKind::LockTimeout,
                 "try again, or wait longer with --lock-timeout SECONDS",
@@ -288,10 +285,11 @@ impl From<LookupError> for CliError {
             LookupError::UnknownVersion { model, latest, .. } => {
                 let error = CliError::new(ErrorKind::UnknownVersion, message);
                 match latest {
-                    Some(latest) => {
-                        error.hint(format!("`lineage log {model}` lists them; the newest is {model}@{latest}"))
-                    }
-                    None => error.hint(format!("{model} has no version yet; record one with --artifact")),
+                    Some(latest) => error.hint(format!(
+                        "`lineage log {model}` lists them; the newest is {model}@{latest}"
+                    )),
+                    None => error
+                        .hint(format!("{model} has no version yet; record one with --artifact")),
                 }
             }
             LookupError::NothingLive { model, .. } => {
@@ -328,8 +326,10 @@ impl From<RecordError> for CliError {
         let with = |kind, hint: &str| CliError::new(kind, message.clone()).hint(hint);
         match error {
             RecordError::Duplicate { .. } => CliError::new(ErrorKind::Duplicate, message),
-            RecordError::DuplicateDataset { role, .. } => CliError::new(ErrorKind::Duplicate, message)
-                .hint(format!("give the second one a name of its own: --data {role}:NAME=PATH")),
+            RecordError::DuplicateDataset { role, .. } => {
+                CliError::new(ErrorKind::Duplicate, message)
+                    .hint(format!("give the second one a name of its own: --data {role}:NAME=PATH"))
+            }
             RecordError::Name(error) => error.into(),
             RecordError::Seed(_) | RecordError::LabelWithoutArtifact => usage(message),
             RecordError::StandIn { .. } => with(
@@ -345,9 +345,10 @@ impl From<RecordError> for CliError {
             RecordError::KeyReused { .. } => {
                 with(ErrorKind::KeyReused, "use a new --idempotency-key for a new training run")
             }
-            RecordError::LabelTaken { .. } => {
-                with(ErrorKind::LabelTaken, "labels never move; choose another, e.g. the next version")
-            }
+            RecordError::LabelTaken { .. } => with(
+                ErrorKind::LabelTaken,
+                "labels never move; choose another, e.g. the next version",
+            ),
             RecordError::LabelIsPointer { .. } => {
                 with(ErrorKind::NameClash, "choose another label")
             }
@@ -384,10 +385,13 @@ impl From<InitError> for CliError {
     fn from(error: InitError) -> CliError {
         let message = error.to_string();
         match error {
-            InitError::NetworkFileSystem { .. } => CliError::new(ErrorKind::NetworkFileSystem, message)
-                .hint("make it on a local disk and name it with -R DIR or LINEAGE_REGISTRY"),
-            InitError::AlreadyConfigured { .. } => CliError::new(ErrorKind::NameClash, message)
-                .hint("edit lineage.toml instead"),
+            InitError::NetworkFileSystem { .. } => {
+                CliError::new(ErrorKind::NetworkFileSystem, message)
+                    .hint("make it on a local disk and name it with -R DIR or LINEAGE_REGISTRY")
+            }
+            InitError::AlreadyConfigured { .. } => {
+                CliError::new(ErrorKind::NameClash, message).hint("edit lineage.toml instead")
+            }
             InitError::Settings(error) => error.into(),
             InitError::Layout(error) => error.into(),
             InitError::File(error) => error.into(),
@@ -415,13 +419,15 @@ impl From<PointerError> for CliError {
                 ErrorKind::NothingToPromote,
                 format!("record one: lineage record {model} --artifact PATH"),
             ),
-            PointerError::NothingToRollBackTo { passed_over, .. } if !passed_over.is_empty() => with(
-                ErrorKind::NothingToRollBackTo,
-                format!(
-                    "passed over because quarantined: {}; --allow-quarantined takes them",
-                    passed_over.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")
-                ),
-            ),
+            PointerError::NothingToRollBackTo { passed_over, .. } if !passed_over.is_empty() => {
+                with(
+                    ErrorKind::NothingToRollBackTo,
+                    format!(
+                        "passed over because quarantined: {}; --allow-quarantined takes them",
+                        passed_over.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")
+                    ),
+                )
+            }
             PointerError::NothingToRollBackTo { .. } => with(
                 ErrorKind::NothingToRollBackTo,
                 "`lineage pointer unset` takes the pointer away".to_owned(),
@@ -430,9 +436,10 @@ impl From<PointerError> for CliError {
                 ErrorKind::NeverHeld,
                 "rollback only goes back; to release it use `lineage promote`".to_owned(),
             ),
-            PointerError::Moved { .. } => {
-                with(ErrorKind::PointerMoved, "look at `lineage status`, then decide anew".to_owned())
-            }
+            PointerError::Moved { .. } => with(
+                ErrorKind::PointerMoved,
+                "look at `lineage status`, then decide anew".to_owned(),
+            ),
             PointerError::Drift { model, .. } => with(
                 ErrorKind::PointerFileDrift,
                 format!(
@@ -442,19 +449,19 @@ impl From<PointerError> for CliError {
             ),
             PointerError::ExternalUnknown { model, .. } => with(
                 ErrorKind::ExternalUnknown,
-                format!("record it first (lineage record {model} --artifact PATH), or use --overwrite-external"),
+                format!(
+                    "record it first (lineage record {model} --artifact PATH), or use --overwrite-external"
+                ),
             ),
-            PointerError::NoPointerFile { .. } => with(
-                ErrorKind::NotFound,
-                "set pointer-file in lineage.toml".to_owned(),
-            ),
+            PointerError::NoPointerFile { .. } => {
+                with(ErrorKind::NotFound, "set pointer-file in lineage.toml".to_owned())
+            }
             PointerError::PointerIsLabel { .. } => {
                 with(ErrorKind::NameClash, "choose another pointer".to_owned())
             }
-            PointerError::NotStored { .. } => with(
-                ErrorKind::BytesLost,
-                "only the recorded path can have them".to_owned(),
-            ),
+            PointerError::NotStored { .. } => {
+                with(ErrorKind::BytesLost, "only the recorded path can have them".to_owned())
+            }
             PointerError::Contended { .. } => with(ErrorKind::Contended, "try again".to_owned()),
             PointerError::Lookup(error) => error.into(),
             PointerError::Object(error) => error.into(),
@@ -470,8 +477,9 @@ fn refusal_error(refusal: &Refusal, message: String) -> CliError {
     match refusal {
         Refusal::Quarantined { .. } => CliError::new(ErrorKind::Quarantined, message)
             .hint("if it is sound after all, pass --allow-quarantined"),
-        Refusal::Lost { .. } => CliError::new(ErrorKind::BytesLost, message)
-            .hint("nothing was moved; `lineage history` shows other versions that held the pointer"),
+        Refusal::Lost { .. } => CliError::new(ErrorKind::BytesLost, message).hint(
+            "nothing was moved; `lineage history` shows other versions that held the pointer",
+        ),
     }
 }
 
@@ -479,12 +487,15 @@ impl From<ResolveError> for CliError {
     fn from(error: ResolveError) -> CliError {
         let message = error.to_string();
         match error {
-            ResolveError::Differs { model, version, pointer, stored, .. } => {
+            ResolveError::Differs(differs) => {
+                let Differs { model, version, pointer, stored, .. } = *differs;
                 let hint = match (pointer, stored) {
                     (Some(pointer), true) => format!(
                         "serve it from the object store: lineage promote {model} --version {version} --pointer {pointer}"
                     ),
-                    (None, true) => format!("take it from the object store: lineage checkout {model}@{version}"),
+                    (None, true) => {
+                        format!("take it from the object store: lineage checkout {model}@{version}")
+                    }
                     (Some(pointer), false) => format!(
                         "its bytes were not stored; go back: lineage rollback {model} --pointer {pointer} --reason TEXT"
                     ),
@@ -508,4 +519,3 @@ impl From<VerifyError> for CliError {
         }
     }
 }
-

@@ -58,7 +58,8 @@ impl Terminal {
 
     fn make_bar(&self) -> ProgressBar {
         let target = ProgressDrawTarget::stderr_with_hz(5);
-        let bar = ProgressBar::with_draw_target(Some(self.expected.load(Ordering::Relaxed)), target);
+        let bar =
+            ProgressBar::with_draw_target(Some(self.expected.load(Ordering::Relaxed)), target);
         let template = "{bar:24} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left";
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
@@ -115,8 +116,7 @@ mod testing {
     /// waits after it; `LINEAGE_TEST_STOP=STEP` ends the process there as `kill -9` would.
     pub(super) fn at(step: Step) {
         if let Some(path) = variable("LINEAGE_TEST_STEPS")
-            && let Ok(mut file) =
-                std::fs::OpenOptions::new().append(true).create(true).open(path)
+            && let Ok(mut file) = std::fs::OpenOptions::new().append(true).create(true).open(path)
         {
             let _ = writeln!(file, "{}", step.name());
         }

@@ -99,10 +99,8 @@ fn entropy(buffer: &mut [u8]) {
 
 /// Who acts: the flag, else the variable, else git's identity, else the login name.
 fn actor(global: &Global, folder: &Path) -> Result<Actor, CliError> {
-    let given = [
-        (global.actor.clone(), ActorSource::Flag),
-        (variable("LINEAGE_ACTOR"), ActorSource::Env),
-    ];
+    let given =
+        [(global.actor.clone(), ActorSource::Flag), (variable("LINEAGE_ACTOR"), ActorSource::Env)];
     for (text, source) in given {
         if let Some(text) = text {
             let identity = Identity::parse(&text).ok_or_else(|| {

@@ -186,8 +186,7 @@ impl Drop for Temporary {
 
 /// Takes away everyone's permission to write to the file at `path`.
 pub(crate) fn make_read_only(path: &Path) -> Result<(), FileError> {
-    let mut permissions =
-        fs::metadata(path).map_err(FileError::io("inspect", path))?.permissions();
+    let mut permissions = fs::metadata(path).map_err(FileError::io("inspect", path))?.permissions();
     permissions.set_readonly(true);
     fs::set_permissions(path, permissions).map_err(FileError::io("set the permissions of", path))
 }
@@ -215,9 +214,7 @@ pub(crate) fn place(
             beside.flush()?;
             beside.put_in_place(target)
         }
-        Err((_, source)) => {
-            Err(FileError::Io { action: "write", path: target.to_owned(), source })
-        }
+        Err((_, source)) => Err(FileError::Io { action: "write", path: target.to_owned(), source }),
     }
 }
 
@@ -261,10 +258,7 @@ pub(crate) fn read_small(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Fil
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-            ) =>
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
         {
             return Ok(None);
         }
@@ -273,7 +267,8 @@ pub(crate) fn read_small(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Fil
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes).map_err(FileError::io("read", path))?;
     if bytes.len() as u64 > limit {
-        let source = io::Error::new(io::ErrorKind::FileTooLarge, format!("more than {limit} bytes"));
+        let source =
+            io::Error::new(io::ErrorKind::FileTooLarge, format!("more than {limit} bytes"));
         return Err(FileError::io("read", path)(source));
     }
     Ok(Some(bytes))
@@ -362,7 +357,10 @@ impl Wait {
             return Err(FileError::Interrupted);
         }
         if self.so_far >= self.timeout {
-            return Err(FileError::LockTimeout { what: self.what, seconds: self.timeout.as_secs() });
+            return Err(FileError::LockTimeout {
+                what: self.what,
+                seconds: self.timeout.as_secs(),
+            });
         }
         let pause = self.next.min(self.timeout - self.so_far);
         std::thread::sleep(pause);

@@ -137,7 +137,11 @@ pub fn examine(registry: &Registry, settings: Result<&Settings, &str>) -> Vec<Fi
     add("access", true, access.to_owned());
     add("schema", true, format!("log {LOG_SCHEMA}, tables {PROJECTION_SCHEMA}"));
     match files::network_file_system(layout.registry()) {
-        Some(kind) => add("file-system", false, format!("{kind}: SQLite is not safe on a network file system")),
+        Some(kind) => add(
+            "file-system",
+            false,
+            format!("{kind}: SQLite is not safe on a network file system"),
+        ),
         None => add("file-system", true, "local".to_owned()),
     }
     match settings {
@@ -145,7 +149,9 @@ pub fn examine(registry: &Registry, settings: Result<&Settings, &str>) -> Vec<Fi
         Err(problem) => add("settings", false, problem.to_owned()),
     }
     match registry.read(|reader| reader.head()) {
-        Ok(Some((seq, sha256))) => add("log", true, format!("{} entries, head {}", seq + 1, sha256.short())),
+        Ok(Some((seq, sha256))) => {
+            add("log", true, format!("{} entries, head {}", seq + 1, sha256.short()))
+        }
         Ok(None) => add("log", false, "the log is empty".to_owned()),
         Err(error) => add("log", false, error.to_string()),
     }
@@ -157,7 +163,9 @@ pub fn examine(registry: &Registry, settings: Result<&Settings, &str>) -> Vec<Fi
     let leftovers = std::fs::read_dir(layout.temporaries()).map_or(0, |entries| entries.count());
     let detail = match leftovers {
         0 => "no temporary files".to_owned(),
-        count => format!("{count} temporary files; the next command that writes removes those of dead processes"),
+        count => format!(
+            "{count} temporary files; the next command that writes removes those of dead processes"
+        ),
     };
     add("temporaries", true, detail);
     findings

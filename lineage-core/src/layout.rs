@@ -167,8 +167,7 @@ impl Layout {
             from_parts.next();
             to_parts.next();
         }
-        let parts: Vec<String> =
-            from_parts.map(|_| "..".to_owned()).chain(to_parts).collect();
+        let parts: Vec<String> = from_parts.map(|_| "..".to_owned()).chain(to_parts).collect();
         if parts.is_empty() { ".".to_owned() } else { parts.join("/") }
     }
 }
@@ -205,8 +204,7 @@ fn canonicalize(path: &Path) -> Result<PathBuf, FileError> {
 
 /// A path in UTF-8 with `/` between its parts.
 pub fn slashed(path: &Path) -> Result<String, LayoutError> {
-    let text =
-        path.to_str().ok_or_else(|| LayoutError::NotUtf8 { path: path.to_owned() })?;
+    let text = path.to_str().ok_or_else(|| LayoutError::NotUtf8 { path: path.to_owned() })?;
     Ok(if std::path::MAIN_SEPARATOR == '/' { text.to_owned() } else { text.replace('\\', "/") })
 }
 

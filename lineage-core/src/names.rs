@@ -21,7 +21,9 @@ pub enum NameError {
         rule: &'static str,
     },
     /// All-digit names, `latest` and `sha256:…` mean something else in a reference.
-    #[error("\"{text}\" cannot be a {what}: digits, \"latest\" and \"sha256:…\" have a meaning of their own in a reference")]
+    #[error(
+        "\"{text}\" cannot be a {what}: digits, \"latest\" and \"sha256:…\" have a meaning of their own in a reference"
+    )]
     Reserved {
         /// `label` or `pointer`.
         what: &'static str,
@@ -30,16 +32,15 @@ pub enum NameError {
     },
 }
 
-const WORD_RULE: &str =
-    "a letter or digit, then at most 127 letters, digits, '.', '_' or '-'";
+const WORD_RULE: &str = "a letter or digit, then at most 127 letters, digits, '.', '_' or '-'";
 
 fn is_word(text: &str, extra: &[u8]) -> bool {
     let bytes = text.as_bytes();
     bytes.len() <= 128
         && bytes.first().is_some_and(u8::is_ascii_alphanumeric)
-        && bytes
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte) || extra.contains(byte))
+        && bytes.iter().all(|byte| {
+            byte.is_ascii_alphanumeric() || b"._-".contains(byte) || extra.contains(byte)
+        })
 }
 
 fn is_reserved(text: &str) -> bool {
@@ -260,7 +261,9 @@ impl FromStr for Selector {
         if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
             let rule = "a version is a whole number from 1";
             return match text.parse() {
-                Ok(number) if (1..=i64::MAX as u64).contains(&number) => Ok(Selector::Number(number)),
+                Ok(number) if (1..=i64::MAX as u64).contains(&number) => {
+                    Ok(Selector::Number(number))
+                }
                 _ => Err(NameError::Malformed { what: "version", text: shown(text), rule }),
             };
         }
@@ -332,7 +335,9 @@ mod tests {
         assert_eq!(selector("fraud@latest").unwrap(), Selector::Latest);
         assert_eq!(selector("fraud@1.0.0").unwrap(), Selector::Name("1.0.0".into()));
         assert_eq!(selector("fraud@sha256:1b34b7").unwrap(), Selector::Digest("1b34b7".into()));
-        for bad in ["fraud", "fraud@", "fraud@0", "fraud@sha256:1b34", "fraud@sha256:1B34B7", "a b@1"] {
+        for bad in
+            ["fraud", "fraud@", "fraud@0", "fraud@sha256:1b34", "fraud@sha256:1B34B7", "a b@1"]
+        {
             assert!(selector(bad).is_err(), "{bad}");
         }
     }

@@ -42,7 +42,8 @@ pub(crate) fn put(layout: &Layout, kept: Vec<(Sha256, Temporary)>) -> Result<(),
     for (sha256, mut temporary) in kept {
         let object = layout.object(&sha256);
         let size = |path: &Path| fs::metadata(path).map(|metadata| metadata.len()).ok();
-        if placed.contains(&sha256) || size(&object).is_some_and(|s| Some(s) == size(temporary.path()))
+        if placed.contains(&sha256)
+            || size(&object).is_some_and(|s| Some(s) == size(temporary.path()))
         {
             continue;
         }

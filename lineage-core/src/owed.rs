@@ -268,8 +268,7 @@ fn repair_pointer(
     let (Ok(model), Ok(pointer)) = (owed.model.parse(), owed.name.parse()) else {
         return Ok(false);
     };
-    let status =
-        registry.read(|reader| pointer_status(reader, settings, &model, &pointer))?;
+    let status = registry.read(|reader| pointer_status(reader, settings, &model, &pointer))?;
     match status {
         Some(status) if status.file.path == owed.path => match status.state {
             FileState::Written => Ok(true),
@@ -304,8 +303,7 @@ pub(crate) fn place_metadata(
     let mut current = Some(owed.clone());
     while let Some(owed) = current {
         place_one(registry, &owed, context)?;
-        let newest =
-            registry.read(|reader| reader.owed_file(OwedKind::Metadata, &owed.path))?;
+        let newest = registry.read(|reader| reader.owed_file(OwedKind::Metadata, &owed.path))?;
         current = newest.filter(|newest| newest.seq > owed.seq);
     }
     Ok(())

@@ -85,7 +85,11 @@ pub fn read(bytes: &[u8]) -> Reading {
         reading.version = map.get("version").and_then(Value::as_u64);
         return reading;
     }
-    if text.is_empty() || text.lines().count() != 1 { Reading::default() } else { path_reading(text) }
+    if text.is_empty() || text.lines().count() != 1 {
+        Reading::default()
+    } else {
+        path_reading(text)
+    }
 }
 
 fn path_reading(written: &str) -> Reading {

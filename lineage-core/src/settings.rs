@@ -165,7 +165,8 @@ impl Settings {
 
     /// Reads settings from `text`; `path` is for messages.
     pub fn parse(text: &str, path: &Path) -> Result<Settings, SettingsError> {
-        let settings: Settings = toml::from_str(text).map_err(|error| invalid(&error, text, path))?;
+        let settings: Settings =
+            toml::from_str(text).map_err(|error| invalid(&error, text, path))?;
         settings.check(path)?;
         Ok(settings)
     }
@@ -184,9 +185,8 @@ impl Settings {
             None if *pointer == PointerName::prod() => settings.pointer_file.as_ref()?,
             None => return None,
         };
-        let relative_to = own
-            .and_then(|own| own.relative_to.as_ref())
-            .unwrap_or(&settings.pointer_relative_to);
+        let relative_to =
+            own.and_then(|own| own.relative_to.as_ref()).unwrap_or(&settings.pointer_relative_to);
         let template = own
             .and_then(|own| own.template.as_ref())
             .or(settings.pointer_template.as_ref())
@@ -221,8 +221,7 @@ impl Settings {
     }
 
     fn check(&self, path: &Path) -> Result<(), SettingsError> {
-        let conflict =
-            |problem: String| SettingsError::Conflict { path: path.to_owned(), problem };
+        let conflict = |problem: String| SettingsError::Conflict { path: path.to_owned(), problem };
         let mut seen: BTreeMap<String, String> = BTreeMap::new();
         for (model, pointer, file) in self.pointer_files() {
             let name = format!("{model}@{pointer}");
@@ -232,7 +231,8 @@ impl Settings {
                     return Err(conflict(format!("the pointer file of {name}: \"{part}\" {rule}")));
                 }
             }
-            if file.format == PointerFormat::Template && !file.template.contains("{path}")
+            if file.format == PointerFormat::Template
+                && !file.template.contains("{path}")
                 && !file.template.contains("{version}")
             {
                 let rule = "needs a template that holds {path} or {version}";
@@ -330,7 +330,8 @@ mod tests {
              [models.f.pointers.staging]\nfile = \"m/S\"\n",
         )
         .unwrap();
-        let file = settings.pointer_file(&"f".parse().unwrap(), &"staging".parse().unwrap()).unwrap();
+        let file =
+            settings.pointer_file(&"f".parse().unwrap(), &"staging".parse().unwrap()).unwrap();
         assert_eq!((file.format, file.base.as_str()), (PointerFormat::Json, "m"));
     }
 }

@@ -169,8 +169,7 @@ pub fn verify_metadata(
 
 /// The first line that differs.
 fn first_difference(expected: &[u8], found: &[u8]) -> String {
-    let (expected, found) =
-        (String::from_utf8_lossy(expected), String::from_utf8_lossy(found));
+    let (expected, found) = (String::from_utf8_lossy(expected), String::from_utf8_lossy(found));
     let (mut a, mut b) = (expected.lines(), found.lines());
     for line in 1.. {
         match (a.next(), b.next()) {
@@ -253,8 +252,7 @@ impl Outside<'_> {
     }
 
     fn stored(&mut self, version: &VersionRow) -> Result<(), VerifyError> {
-        let found =
-            objects::verify(self.layout(), version.kind, &version.sha256, self.context);
+        let found = objects::verify(self.layout(), version.kind, &version.sha256, self.context);
         match found {
             Ok(()) => {}
             Err(error @ (ObjectError::Missing(_) | ObjectError::Damaged(_))) => {

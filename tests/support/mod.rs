@@ -2,6 +2,7 @@
 //! a clock that ticks one minute per command, so that every byte of output is the same on every run.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
@@ -88,9 +89,14 @@ impl Env {
 
     /// The command, ready to be changed and started.
     pub fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
+        self.command_of(Path::new(env!("CARGO_BIN_EXE_lineage")), arguments)
+    }
+
+    /// The same with another program, such as a copy of the binary or a shell.
+    pub fn command_of<S: AsRef<OsStr>>(&self, program: &Path, arguments: &[S]) -> Command {
         let tick = self.commands.get();
         self.commands.set(tick + 1);
-        let mut command = Command::new(env!("CARGO_BIN_EXE_lineage"));
+        let mut command = Command::new(program);
         command
             .args(arguments)
             .current_dir(&self.root)
@@ -98,7 +104,10 @@ impl Env {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.root.parent().unwrap())
             .env("LINEAGE_ACTOR", "Test Person <test@example.org>")
-            .env("LINEAGE_TEST_NOW", format!("2026-03-01T{:02}:{:02}:00.000000Z", tick / 60 % 24, tick % 60))
+            .env(
+                "LINEAGE_TEST_NOW",
+                format!("2026-03-01T{:02}:{:02}:00.000000Z", tick / 60 % 24, tick % 60),
+            )
             .env("LINEAGE_TEST_SEED", format!("{tick}"))
             .stdin(Stdio::null());
         command
@@ -108,6 +117,134 @@ impl Env {
     #[must_use = "assert how it ended, or snapshot what it said"]
     pub fn run<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Ran {
         self.finish(self.command(arguments).output().unwrap())
+    }
+
+    /// A command run by a user whom file permissions bind: ourselves, or `nobody` when we are root.
+    #[cfg(unix)]
+    pub fn command_unprivileged<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
+        use std::os::unix::process::CommandExt as _;
+        if !is_root() {
+            return self.command(arguments);
+        }
+        let folder = self.root.parent().unwrap();
+        set_mode(folder, 0o755);
+        let program = folder.join("lineage");
+        let binary = env!("CARGO_BIN_EXE_lineage");
+        if !program.exists() && fs::hard_link(binary, &program).is_err() {
+            // Copied by another process: a file that we hold open for writing cannot be executed.
+            assert!(Command::new("cp").arg(binary).arg(&program).status().unwrap().success());
+        }
+        let mut command = self.command_of(&program, arguments);
+        command.uid(NOBODY).gid(NOBODY);
+        command
+    }
+
+    /// Runs a command as a user whom file permissions bind.
+    #[cfg(unix)]
+    #[must_use = "assert how it ended, or snapshot what it said"]
+    pub fn run_unprivileged<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Ran {
+        match self.command_unprivileged(arguments).output() {
+            Ok(output) => self.finish(output),
+            Err(error) => panic!(
+                "this test runs as root and must start a process as user {NOBODY}, which this \
+                 machine does not let it do ({error}); run it as an ordinary user"
+            ),
+        }
+    }
+
+    /// Asserts that a command is refused with this exit code, code word and message, for people and
+    /// as JSON, and that the log does not grow.
+    #[track_caller]
+    pub fn refused<S: AsRef<OsStr>>(&self, arguments: &[S], code: i32, word: &str, message: &str) {
+        let before = self.log_bytes();
+        let plain = self.run(arguments).code(code).says(message);
+        assert_eq!(plain.stdout, "", "{plain}");
+        assert_eq!(plain.stderr.matches("error: ").count(), 1, "{plain}");
+        self.refused_json(arguments, code, word, message);
+        assert!(before == self.log_bytes(), "the log changed");
+    }
+
+    /// The part of [`Env::refused`] that is about `--json`.
+    #[track_caller]
+    pub fn refused_json<S: AsRef<OsStr>>(
+        &self,
+        arguments: &[S],
+        code: i32,
+        word: &str,
+        said: &str,
+    ) {
+        let mut arguments: Vec<&OsStr> = arguments.iter().map(AsRef::as_ref).collect();
+        arguments.push("--json".as_ref());
+        let ran = self.run(&arguments).code(code).error_code(word);
+        let document = ran.json();
+        let text = document["error"]["message"].as_str().unwrap();
+        assert!(text.contains(said), "\"{said}\" is not in:\n{ran}");
+        for forbidden in ["os error", "Os {", "backtrace", "SqliteFailure"] {
+            assert!(!ran.stdout.contains(forbidden), "{ran}");
+        }
+    }
+
+    /// Every entry of the log as text; empty where there is no sound registry.
+    fn log_bytes(&self) -> Vec<String> {
+        let path = self.path(".lineage/registry.db");
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let Ok(connection) = rusqlite::Connection::open_with_flags(path, flags) else {
+            return Vec::new();
+        };
+        let Ok(mut statement) = connection.prepare("SELECT sha256 FROM event ORDER BY seq") else {
+            return Vec::new();
+        };
+        let rows = statement.query_map([], |row| row.get(0)).unwrap();
+        rows.collect::<Result<_, _>>().unwrap()
+    }
+
+    /// Asserts that `lineage verify` finds no error.
+    #[track_caller]
+    pub fn verifies(&self) {
+        self.run(&["verify"]).ok();
+    }
+
+    /// Runs a command with `--json`; it must succeed and print one document of this schema.
+    #[track_caller]
+    pub fn json(&self, arguments: &[&str], schema: &str) -> Value {
+        let mut lines = self.json_lines(arguments, schema);
+        assert_eq!(lines.len(), 1, "{arguments:?}");
+        lines.remove(0)
+    }
+
+    /// Runs a command with `--json`; it must succeed, and every line must be of this schema.
+    #[track_caller]
+    pub fn json_lines(&self, arguments: &[&str], schema: &str) -> Vec<Value> {
+        let ran = self.run(&[arguments, &["--json"]].concat()).ok();
+        let lines: Vec<Value> = ran
+            .stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}:\n{ran}")))
+            .collect();
+        assert!(lines.iter().all(|line| line["schema"] == schema), "{ran}");
+        lines
+    }
+
+    /// Every file and link below the project, with its content.
+    pub fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut found = BTreeMap::new();
+        let mut folders = vec![self.root.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).unwrap() {
+                let path = entry.unwrap().path();
+                let kind = path.symlink_metadata().unwrap().file_type();
+                let content = if kind.is_dir() {
+                    folders.push(path.clone());
+                    Vec::new()
+                } else if kind.is_file() {
+                    fs::read(&path).unwrap()
+                } else {
+                    b"special".to_vec()
+                };
+                found.insert(path.strip_prefix(&self.root).unwrap().to_owned(), content);
+            }
+        }
+        found
     }
 
     /// Turns the output of a [`Env::command`] into what tests look at.
@@ -137,6 +274,34 @@ impl Env {
             .query_row(sql, [], |row| row.get(0))
             .unwrap()
     }
+}
+
+impl Drop for Env {
+    /// What a test made read-only would stay behind.
+    fn drop(&mut self) {
+        #[cfg(unix)]
+        if let Some(folder) = self.root.parent() {
+            let _ = Command::new("chmod").arg("-R").arg("u+rwX").arg(folder).output();
+        }
+    }
+}
+
+/// The user and group that own nothing.
+#[cfg(unix)]
+const NOBODY: u32 = 65534;
+
+/// Whether file permissions do not bind us.
+#[cfg(unix)]
+pub fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    tempfile::tempfile().unwrap().metadata().unwrap().uid() == 0
+}
+
+/// Sets a file's or folder's permission bits.
+#[cfg(unix)]
+pub fn set_mode(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
 impl Ran {

@@ -14,7 +14,9 @@ use crate::settings;
 ///
 /// Into DIR under the artifact's own name, or into the registry's read-only checkouts.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  lineage checkout fraud@2 /tmp/look\n  lineage checkout fraud@prod -q")]
+#[command(
+    after_help = "Examples:\n  lineage checkout fraud@2 /tmp/look\n  lineage checkout fraud@prod -q"
+)]
 pub(crate) struct CheckoutArgs {
     /// fraud@3, fraud@1.0.0, fraud@prod, …
     #[arg(value_name = "REF")]
@@ -26,7 +28,11 @@ pub(crate) struct CheckoutArgs {
     dry_run: DryRun,
 }
 
-pub(crate) fn run(args: &CheckoutArgs, global: &Global, output: &mut Output) -> Result<(), CliError> {
+pub(crate) fn run(
+    args: &CheckoutArgs,
+    global: &Global,
+    output: &mut Output,
+) -> Result<(), CliError> {
     output.observer().listen_for_interrupts();
     let dry_run = args.dry_run.dry_run;
     let made = settings::writing(global, output, dry_run, |registry, settings, context| {

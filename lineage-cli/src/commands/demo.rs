@@ -12,7 +12,9 @@ use crate::output::Output;
 ///
 /// Every line of output shown is that of a real `lineage` process.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  lineage demo\n  lineage demo /tmp/story     # keep it there to try things out")]
+#[command(
+    after_help = "Examples:\n  lineage demo\n  lineage demo /tmp/story     # keep it there to try things out"
+)]
 pub(crate) struct DemoArgs {
     /// An empty or new folder to play in
     #[arg(value_name = "DIR")]
@@ -122,19 +124,37 @@ impl Story<'_> {
         self.step("The service is not given bytes that nobody released.")?;
         self.shell(&["resolve", "fraud"], 4)?;
         self.step("Roll back: the version before, bytes verified, in one step.")?;
-        self.shell(&["rollback", "fraud", "--expect", "3", "--reason", "INC-77: model overwritten"], 0)?;
+        self.shell(
+            &["rollback", "fraud", "--expect", "3", "--reason", "INC-77: model overwritten"],
+            0,
+        )?;
         self.other("cat models/PROD_POINTER.txt")?;
         let pointer = self.folder.join("models/PROD_POINTER.txt");
         let text = fs::read_to_string(&pointer).map_err(failed("read", &pointer))?;
         self.output.text(&text)?;
-        self.step("Version 3 is not lost: its bytes are in the object store, and are served from there.")?;
-        self.shell(&["promote", "fraud", "--version", "3", "--allow-quarantined", "--reason", "INC-77 closed"], 0)?;
+        self.step(
+            "Version 3 is not lost: its bytes are in the object store, and are served from there.",
+        )?;
+        self.shell(
+            &[
+                "promote",
+                "fraud",
+                "--version",
+                "3",
+                "--allow-quarantined",
+                "--reason",
+                "INC-77 closed",
+            ],
+            0,
+        )?;
         self.shell(&["resolve", "fraud"], 0)?;
         self.step("Who put what live, when and why?")?;
         self.shell(&["history", "fraud"], 0)?;
         self.step("Is everything as recorded? (The file that was overwritten is a note: nothing serves it.)")?;
         self.shell(&["verify"], 0)?;
-        self.step("Someone re-points production in the database by hand, past lineage and its log.")?;
+        self.step(
+            "Someone re-points production in the database by hand, past lineage and its log.",
+        )?;
         self.other("sqlite3 .lineage/registry.db \"UPDATE pointer SET version = 1\"   (done by the demo itself)")?;
         self.tamper()?;
         self.step("The edited row is found, and named.")?;
@@ -162,7 +182,11 @@ impl Story<'_> {
             let country = ["DE", "FR", "US", "IN"][(random() % 4) as usize];
             let (amount, hour) = (random() % 100_000, random() % 24);
             let fraud = u32::from(random() % 50 == 0);
-            table.push_str(&format!("{id},{}.{:02},{hour},{country},{fraud}\n", amount / 100, amount % 100));
+            table.push_str(&format!(
+                "{id},{}.{:02},{hour},{country},{fraud}\n",
+                amount / 100,
+                amount % 100
+            ));
         }
         let path = self.folder.join(data_path(training));
         fs::write(&path, table).map_err(failed("write", &path))
@@ -175,8 +199,21 @@ impl Story<'_> {
         let features = format!("@{}/features.json", training.folder);
         self.shell(
             &[
-                "record", "fraud", "--artifact", training.folder, "--data", &data, "--metric",
-                &metric, "--param", &depth, "--seed", "42", "--features", &features, "--target",
+                "record",
+                "fraud",
+                "--artifact",
+                training.folder,
+                "--data",
+                &data,
+                "--metric",
+                &metric,
+                "--param",
+                &depth,
+                "--seed",
+                "42",
+                "--features",
+                &features,
+                "--target",
                 "is_fraud",
             ],
             0,
@@ -224,7 +261,9 @@ impl Story<'_> {
         }
         Err(CliError::new(
             ErrorKind::Failure,
-            format!("the command ended with {code:?}, not with {expected}; this is a bug of the demo"),
+            format!(
+                "the command ended with {code:?}, not with {expected}; this is a bug of the demo"
+            ),
         ))
     }
 

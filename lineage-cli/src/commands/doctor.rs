@@ -14,7 +14,9 @@ use crate::{render, settings};
 ///
 /// Paste its output into bug reports.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  lineage doctor\n  lineage doctor --rebuild   # make edited tables again from the log")]
+#[command(
+    after_help = "Examples:\n  lineage doctor\n  lineage doctor --rebuild   # make edited tables again from the log"
+)]
 pub(crate) struct DoctorArgs {
     /// Make the tables again from the log (after `lineage verify` found edited rows); a copy of the
     /// database is kept in .lineage/backups
@@ -63,7 +65,11 @@ fn text(report: &Report) -> String {
         rows.push(vec![word.to_owned(), finding.name.to_owned(), render::safe(&finding.detail)]);
     }
     if report.rebuilt {
-        rows.push(vec!["ok".to_owned(), "rebuild".to_owned(), "the tables were made again from the log".to_owned()]);
+        rows.push(vec![
+            "ok".to_owned(),
+            "rebuild".to_owned(),
+            "the tables were made again from the log".to_owned(),
+        ]);
     }
     render::table(&rows)
 }

@@ -19,7 +19,9 @@ use crate::{render, settings};
 /// Needs no registry and writes nothing. Inside a project, the metadata.json that lineage wrote
 /// into a model's folder is left out, as it is when the model is recorded.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  lineage fingerprint data/train.csv\n  lineage fingerprint models/v3 --json\n  lineage fingerprint data/*.parquet --columns")]
+#[command(
+    after_help = "Examples:\n  lineage fingerprint data/train.csv\n  lineage fingerprint models/v3 --json\n  lineage fingerprint data/*.parquet --columns"
+)]
 pub(crate) struct FingerprintArgs {
     /// Files or folders
     #[arg(required = true, value_name = "PATH")]
@@ -51,7 +53,11 @@ struct Column {
     sha256: Option<Sha256>,
 }
 
-pub(crate) fn run(args: &FingerprintArgs, global: &Global, output: &mut Output) -> Result<(), CliError> {
+pub(crate) fn run(
+    args: &FingerprintArgs,
+    global: &Global,
+    output: &mut Output,
+) -> Result<(), CliError> {
     output.observer().listen_for_interrupts();
     let named = global.registry.is_some();
     let found = match settings::layout(global) {
@@ -68,13 +74,19 @@ pub(crate) fn run(args: &FingerprintArgs, global: &Global, output: &mut Output) 
             output.warning(&format!("{}: not readable as a table: {problem}", path.display()));
         }
         for (inside, stand_in) in &found.stand_ins {
-            output.warning(&format!("{} is {stand_in}, not the real file", path.join(inside).display()));
+            output.warning(&format!(
+                "{} is {stand_in}, not the real file",
+                path.join(inside).display()
+            ));
         }
         lines.push(line(slashed(path)?, found));
     }
-    output.stream("lineage.fingerprint/1", &lines, |line| line.sha256.to_string(), || {
-        text(&lines, args.columns)
-    })
+    output.stream(
+        "lineage.fingerprint/1",
+        &lines,
+        |line| line.sha256.to_string(),
+        || text(&lines, args.columns),
+    )
 }
 
 fn all(
@@ -82,18 +94,15 @@ fn all(
     reader: Option<&Reader<'_>>,
     output: &Output,
 ) -> Result<Vec<Fingerprint>, CliError> {
-    let own: Vec<Box<dyn Fn(&[u8]) -> bool + '_>> = args
-        .paths
-        .iter()
-        .map(|path| -> Box<dyn Fn(&[u8]) -> bool + '_> {
-            Box::new(move |bytes: &[u8]| {
-                reader.is_some_and(|reader| match reader.layout().recorded(path) {
-                    Ok(recorded) => lookup::is_own_metadata(reader, &recorded, bytes),
-                    Err(_) => false,
-                })
-            })
-        })
-        .collect();
+    // In each folder, the metadata.json that lineage wrote there.
+    let own = |path: &PathBuf| {
+        let recorded = reader.and_then(|reader| reader.layout().recorded(path).ok());
+        move |bytes: &[u8]| match (reader, &recorded) {
+            (Some(reader), Some(path)) => lookup::is_own_metadata(reader, path, bytes),
+            _ => false,
+        }
+    };
+    let own: Vec<_> = args.paths.iter().map(own).collect();
     let inputs: Vec<Input<'_>> = args
         .paths
         .iter()
@@ -101,7 +110,7 @@ fn all(
         .map(|(path, own)| {
             let mut input: Input<'_> = Input::new(path);
             input.exclude.clone_from(&args.exclude);
-            input.own_file = Some(own.as_ref());
+            input.own_file = Some(own);
             input
         })
         .collect();

@@ -8,7 +8,9 @@ use crate::output::Output;
 
 /// Explain a command, or a topic: exit-codes, environment
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  lineage help record\n  lineage help exit-codes\n  lineage help environment")]
+#[command(
+    after_help = "Examples:\n  lineage help record\n  lineage help exit-codes\n  lineage help environment"
+)]
 pub(crate) struct HelpArgs {
     /// A command (`record`, `pointer unset`) or a topic
     #[arg(value_name = "COMMAND|TOPIC")]
@@ -60,7 +62,9 @@ pub(crate) fn run(args: &HelpArgs, output: &mut Output) -> Result<(), CliError> 
     for word in words {
         current = current.find_subcommand_mut(word).ok_or_else(|| {
             CliError::new(ErrorKind::Usage, format!("there is no command or topic \"{word}\""))
-                .hint("lineage --help lists the commands; the topics are exit-codes and environment")
+                .hint(
+                    "lineage --help lists the commands; the topics are exit-codes and environment",
+                )
         })?;
     }
     let text = current.render_long_help().to_string();

@@ -12,7 +12,9 @@ use crate::{render, settings};
 
 /// Show every move of a model's pointers, refused attempts included, newest first
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  lineage history fraud\n  lineage history fraud --pointer staging --json")]
+#[command(
+    after_help = "Examples:\n  lineage history fraud\n  lineage history fraud --pointer staging --json"
+)]
 pub(crate) struct HistoryArgs {
     /// The model
     model: ModelName,
@@ -36,7 +38,11 @@ struct Line {
     reason: Option<String>,
 }
 
-pub(crate) fn run(args: &HistoryArgs, global: &Global, output: &mut Output) -> Result<(), CliError> {
+pub(crate) fn run(
+    args: &HistoryArgs,
+    global: &Global,
+    output: &mut Output,
+) -> Result<(), CliError> {
     let lines = settings::reading(global, output, |registry, _, _| {
         registry.read(|reader| {
             lookup::known_model(reader, &args.model)?;

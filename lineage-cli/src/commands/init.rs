@@ -41,9 +41,10 @@ pub(crate) fn run(args: &InitArgs, global: &Global, output: &mut Output) -> Resu
         pointer_files: pointer_files.clone(),
         dry_run: args.dry_run.dry_run,
     };
-    let made = settings::with_context(global, output, Some(&folder_or_parent(&folder)), |context| {
-        Ok(init(&request, context)?)
-    })?;
+    let made =
+        settings::with_context(global, output, Some(&folder_or_parent(&folder)), |context| {
+            Ok(init(&request, context)?)
+        })?;
     if !made.dry_run {
         tell_existing_files(global, output, &pointer_files)?;
     }

@@ -14,7 +14,9 @@ use crate::{render, settings};
 
 /// List recorded sessions and versions, newest first
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  lineage log\n  lineage log fraud --limit 10\n  lineage log fraud --json | head -1")]
+#[command(
+    after_help = "Examples:\n  lineage log\n  lineage log fraud --limit 10\n  lineage log fraud --json | head -1"
+)]
 pub(crate) struct LogArgs {
     /// Only this model's
     model: Option<ModelName>,
@@ -54,7 +56,10 @@ pub(crate) fn run(args: &LogArgs, global: &Global, output: &mut Output) -> Resul
             }
             let filter = LogFilter { model: args.model.as_ref(), limit: args.limit };
             let sessions = reader.sessions(filter)?;
-            sessions.into_iter().map(|session| line(reader, session)).collect::<Result<Vec<_>, CliError>>()
+            sessions
+                .into_iter()
+                .map(|session| line(reader, session))
+                .collect::<Result<Vec<_>, CliError>>()
         })
     })?;
     let id = |line: &Line| match line.version {
@@ -105,7 +110,9 @@ fn text(lines: &[Line]) -> String {
                 .metrics
                 .iter()
                 .take(3)
-                .map(|metric| format!("{}={}", render::safe(&metric.full_name().to_string()), metric.value))
+                .map(|metric| {
+                    format!("{}={}", render::safe(&metric.full_name().to_string()), metric.value)
+                })
                 .collect();
             let more = if line.metrics.len() > 3 { " …" } else { "" };
             vec![

@@ -294,7 +294,9 @@ fn add_columns(args: &RecordArgs, request: &mut RecordRequest) -> Result<(), Cli
     }
     if let Some(path) = &args.schema {
         let bytes = read(path)?;
-        request.expected_columns = Some(ExpectedColumns::declared(&bytes, &path.to_string_lossy()).map_err(in_file(path))?);
+        request.expected_columns = Some(
+            ExpectedColumns::declared(&bytes, &path.to_string_lossy()).map_err(in_file(path))?,
+        );
     }
     Ok(())
 }
@@ -359,9 +361,9 @@ fn columns_like(
             _ => (like, "training"),
         };
         let reference: Reference = reference.parse()?;
-        return Ok(registry.read(|reader| {
-            ExpectedColumns::of_version(reader, &reference, role, like)
-        })?);
+        return Ok(
+            registry.read(|reader| ExpectedColumns::of_version(reader, &reference, role, like))?
+        );
     }
     ExpectedColumns::of_file(Path::new(like), context.observer)?.ok_or_else(|| {
         usage(format!("--like {like}: the file is not a table whose columns can be read"))

@@ -26,7 +26,11 @@ pub(crate) struct ResolveArgs {
     no_verify: bool,
 }
 
-pub(crate) fn run(args: &ResolveArgs, global: &Global, output: &mut Output) -> Result<(), CliError> {
+pub(crate) fn run(
+    args: &ResolveArgs,
+    global: &Global,
+    output: &mut Output,
+) -> Result<(), CliError> {
     output.observer().listen_for_interrupts();
     let verify = !args.no_verify;
     let (found, layout) = settings::reading(global, output, |registry, settings, context| {

@@ -44,7 +44,11 @@ pub(crate) struct RollbackArgs {
     dry_run: DryRun,
 }
 
-pub(crate) fn run(args: RollbackArgs, global: &Global, output: &mut Output) -> Result<(), CliError> {
+pub(crate) fn run(
+    args: RollbackArgs,
+    global: &Global,
+    output: &mut Output,
+) -> Result<(), CliError> {
     let request = RollbackRequest {
         model: args.model,
         pointer: args.pointer,
@@ -56,9 +60,10 @@ pub(crate) fn run(args: RollbackArgs, global: &Global, output: &mut Output) -> R
         dry_run: args.dry_run.dry_run,
     };
     output.observer().listen_for_interrupts();
-    let moved = settings::writing(global, output, request.dry_run, |registry, settings, context| {
-        Ok(rollback(registry, settings, &request, context)?)
-    })?;
+    let moved =
+        settings::writing(global, output, request.dry_run, |registry, settings, context| {
+            Ok(rollback(registry, settings, &request, context)?)
+        })?;
     report(output, "lineage.rollback/1", &moved)?;
     if let (Some(left), false) = (moved.quarantined, moved.dry_run) {
         output.hint(&format!(

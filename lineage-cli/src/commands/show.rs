@@ -13,7 +13,9 @@ use crate::{render, settings};
 
 /// Show what is known of a version: what was recorded, and what holds now
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  lineage show fraud@3\n  lineage show fraud@prod --json\n  lineage show fraud@3 --metadata > metadata.json")]
+#[command(
+    after_help = "Examples:\n  lineage show fraud@3\n  lineage show fraud@prod --json\n  lineage show fraud@3 --metadata > metadata.json"
+)]
 pub(crate) struct ShowArgs {
     /// fraud@3, fraud@1.0.0, fraud@prod, fraud@latest or fraud@sha256:1b34b7
     #[arg(value_name = "REF")]
@@ -77,7 +79,10 @@ fn text(reference: &str, shown: &Shown, actor: &str) -> String {
     let size = render::bytes(artifact["size_bytes"].as_u64().unwrap_or(0));
     row("artifact", format!("{} ({}, {size})", plain(&artifact["path"]), plain(&artifact["kind"])));
     row("sha256", plain(&artifact["sha256"]));
-    row("recorded", format!("{} by {}", render::time(plain(&document["created"])), render::safe(actor)));
+    row(
+        "recorded",
+        format!("{} by {}", render::time(plain(&document["created"])), render::safe(actor)),
+    );
     row("session", plain(&document["session"]));
     for dataset in list("datasets") {
         let rows_note = dataset["table"]["rows"]

@@ -51,7 +51,11 @@ fn text(found: &RegistryStatus) -> String {
     if rows.is_empty() {
         rows.push(vec!["No model is recorded yet.".to_owned()]);
     }
-    let head = format!("log: {}, head {}", render::count(found.log_seq + 1, "entry"), found.log_sha256.short());
+    let head = format!(
+        "log: {}, head {}",
+        render::count(found.log_seq + 1, "entry"),
+        found.log_sha256.short()
+    );
     format!("{}{head}\n", render::table(&rows))
 }
 

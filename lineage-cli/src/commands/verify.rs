@@ -86,10 +86,8 @@ fn text(found: &Verification) -> String {
         (checked.pointer_files, "pointer file"),
         (checked.metadata_files, "metadata file"),
     ];
-    let parts: Vec<String> = parts
-        .iter()
-        .map(|(number, noun)| render::count(*number, noun))
-        .collect();
+    let parts: Vec<String> =
+        parts.iter().map(|(number, noun)| render::count(*number, noun)).collect();
     lines.push(format!("checked {}", parts.join(", ")));
     lines.push(match found.ok {
         true => "internally consistent; completeness not proven".to_owned(),

@@ -4,7 +4,10 @@ use serde_json::json;
 fn check(input: &str, expected: &str) {
     let value = parse(input.as_bytes()).unwrap();
     assert_eq!(String::from_utf8(to_bytes(&value).unwrap()).unwrap(), expected);
-    assert_eq!(to_bytes(&parse_canonical(expected.as_bytes()).unwrap()).unwrap(), expected.as_bytes());
+    assert_eq!(
+        to_bytes(&parse_canonical(expected.as_bytes()).unwrap()).unwrap(),
+        expected.as_bytes()
+    );
 }
 
 fn refused(input: &str, why: &str) {

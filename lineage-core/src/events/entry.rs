@@ -80,7 +80,9 @@ pub enum EntryError {
     #[error("not a valid entry: {0}")]
     Shape(#[from] serde_json::Error),
     /// A type or version that this program does not know.
-    #[error("entry {seq} is of type \"{name}\" version {version}, which this version of lineage does not know")]
+    #[error(
+        "entry {seq} is of type \"{name}\" version {version}, which this version of lineage does not know"
+    )]
     Unknown {
         /// The entry's number.
         seq: u64,
@@ -90,7 +92,9 @@ pub enum EntryError {
         version: u32,
     },
     /// Larger than [`ENTRY_BYTES_MAX`].
-    #[error("the record is too large: its log entry would have {bytes} bytes, the limit is {ENTRY_BYTES_MAX}")]
+    #[error(
+        "the record is too large: its log entry would have {bytes} bytes, the limit is {ENTRY_BYTES_MAX}"
+    )]
     TooLarge {
         /// How large it would be.
         bytes: usize,

@@ -201,11 +201,10 @@ pub(super) fn walk(input: &Input<'_>) -> Result<Walk, FingerprintError> {
 fn glob_set(globs: &[String]) -> Result<GlobSet, FingerprintError> {
     let mut builder = GlobSetBuilder::new();
     for glob in globs {
-        let wrong =
-            |error: globset::Error| FingerprintError::Glob {
-                glob: glob.clone(),
-                reason: error.kind().to_string(),
-            };
+        let wrong = |error: globset::Error| FingerprintError::Glob {
+            glob: glob.clone(),
+            reason: error.kind().to_string(),
+        };
         builder.add(GlobBuilder::new(glob).literal_separator(true).build().map_err(wrong)?);
     }
     builder.build().map_err(|error| FingerprintError::Glob {

@@ -285,7 +285,8 @@ fn read_once(
     if !unchanged {
         return Ok(None);
     }
-    let stand_in = if size_bytes <= STAND_IN_BYTES_MAX as u64 { StandIn::detect(&head) } else { None };
+    let stand_in =
+        if size_bytes <= STAND_IN_BYTES_MAX as u64 { StandIn::detect(&head) } else { None };
     let (table, table_problem) = match table {
         Some(Ok(shape)) => (Some(shape), None),
         Some(Err(problem)) if stand_in.is_none() => (None, Some(problem)),

@@ -70,9 +70,10 @@ impl Fingerprint {
     /// The path (empty for a file itself) and digest of the largest file; of equally large ones the
     /// first by path.
     pub fn largest_file(&self) -> (String, Sha256) {
-        let largest = self.manifest.as_ref().and_then(|manifest| {
-            manifest.files.iter().rev().max_by_key(|file| file.size_bytes)
-        });
+        let largest = self
+            .manifest
+            .as_ref()
+            .and_then(|manifest| manifest.files.iter().rev().max_by_key(|file| file.size_bytes));
         largest.map_or((String::new(), self.sha256), |file| (file.path.clone(), file.sha256))
     }
 }
@@ -86,7 +87,10 @@ pub fn fingerprint(
 }
 
 /// The digest of one file's bytes.
-pub fn hash_file(path: &Path, observer: &dyn Observer) -> Result<FileFingerprint, FingerprintError> {
+pub fn hash_file(
+    path: &Path,
+    observer: &dyn Observer,
+) -> Result<FileFingerprint, FingerprintError> {
     let task = file::Task { path: path.to_owned(), table: None, keep: false };
     let mut read = file::read_all(&[task], None, observer)?;
     Ok(read.remove(0).fingerprint)

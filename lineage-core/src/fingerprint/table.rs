@@ -93,8 +93,7 @@ impl RecordScan {
     }
 
     fn end_record(&mut self) {
-        let blank =
-            self.record_bytes == 0 || (self.record_bytes == 1 && self.first_byte == b'\r');
+        let blank = self.record_bytes == 0 || (self.record_bytes == 1 && self.first_byte == b'\r');
         if !blank {
             self.records += 1;
         } else if self.records == 0 {

@@ -44,9 +44,10 @@ fn a_manifest_reads_back_and_is_injective_in_names() {
     assert_eq!(found.sha256, Sha256::of(&bytes));
     let text = String::from_utf8(bytes).unwrap();
     assert!(text.contains("n%250Al\n") && text.contains("n%0Al\n"), "{text}");
-    assert_eq!(manifest.files.iter().map(|f| f.path.as_str()).collect::<Vec<_>>(), [
-        "a b", "b/x", "n\nl", "n%0Al"
-    ]);
+    assert_eq!(
+        manifest.files.iter().map(|f| f.path.as_str()).collect::<Vec<_>>(),
+        ["a b", "b/x", "n\nl", "n%0Al"]
+    );
 }
 
 #[test]
@@ -105,11 +106,14 @@ fn differences_are_named() {
     let a = tree(&[("same", b"1"), ("gone", b"2"), ("other", b"3")]);
     let b = tree(&[("same", b"1"), ("new", b"2"), ("other", b"4")]);
     let (a, b) = (of(a.path()).unwrap().manifest.unwrap(), of(b.path()).unwrap().manifest.unwrap());
-    assert_eq!(a.differences(&b), [
-        Difference::Missing("gone".into()),
-        Difference::Extra("new".into()),
-        Difference::Changed("other".into()),
-    ]);
+    assert_eq!(
+        a.differences(&b),
+        [
+            Difference::Missing("gone".into()),
+            Difference::Extra("new".into()),
+            Difference::Changed("other".into()),
+        ]
+    );
 }
 
 #[test]
@@ -117,7 +121,11 @@ fn rows_and_columns_of_a_csv() {
     let check = |text: &str, rows: u64, columns: &[&str]| {
         let folder = tree(&[("t.csv", text.as_bytes())]);
         let shape = of(&folder.path().join("t.csv")).unwrap().table.unwrap();
-        assert_eq!((shape.rows, shape.columns.as_slice()), (rows, &columns.iter().map(|c| (*c).to_owned()).collect::<Vec<_>>()[..]), "{text:?}");
+        assert_eq!(
+            (shape.rows, shape.columns.as_slice()),
+            (rows, &columns.iter().map(|c| (*c).to_owned()).collect::<Vec<_>>()[..]),
+            "{text:?}"
+        );
     };
     check("a,b\n1,2\n3,4\n", 2, &["a", "b"]);
     check("a,b\r\n1,2\r\n\r\n3,4", 2, &["a", "b"]);
@@ -141,7 +149,10 @@ fn stand_ins_are_recognised() {
     let lfs = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
     let folder = tree(&[("m/model.bin", lfs), ("d.dvc", b"outs:\n- md5: a30\n  path: data.csv\n")]);
     let found = of(&folder.path().join("m")).unwrap().stand_ins;
-    assert_eq!(found, [("model.bin".to_owned(), StandIn::GitLfs { oid: Some("sha256:4d7a".into()) })]);
+    assert_eq!(
+        found,
+        [("model.bin".to_owned(), StandIn::GitLfs { oid: Some("sha256:4d7a".into()) })]
+    );
     let found = of(&folder.path().join("d.dvc")).unwrap().stand_ins;
     assert_eq!(found[0].1, StandIn::Dvc { path: Some("data.csv".into()) });
 }

@@ -237,7 +237,7 @@ pub(super) struct Choice {
 
 pub(super) enum Decision {
     /// The pointer is already where it should be; the live version is given.
-    AlreadySo(Option<VersionRow>),
+    AlreadySo(Option<Box<VersionRow>>),
     Move(Box<Choice>),
 }
 
@@ -269,11 +269,8 @@ impl Attempt<'_> {
         context: &Context<'_>,
         decide: &dyn Fn(&Reader<'_>) -> Result<Decision, PointerError>,
     ) -> Result<Moved, PointerError> {
-        let in_flight = if self.dry_run {
-            None
-        } else {
-            Some(owed::enter(registry, settings, context)?)
-        };
+        let in_flight =
+            if self.dry_run { None } else { Some(owed::enter(registry, settings, context)?) };
         let settled = in_flight.as_ref().map_or(&[][..], |flight| &flight.settled);
         let mut result = self.attempts(registry, settings, context, decide, settled);
         if let (Ok(moved), Some(flight)) = (&mut result, &in_flight) {
@@ -352,7 +349,7 @@ impl Attempt<'_> {
         reader: &Reader<'_>,
         settings: &Settings,
         row: Option<&PointerRow>,
-        live: Option<VersionRow>,
+        live: Option<Box<VersionRow>>,
         context: &Context<'_>,
     ) -> Result<Option<Choice>, PointerError> {
         let (Some(live), Some(path)) = (live, row.and_then(|row| row.served_path.as_ref())) else {
@@ -366,7 +363,7 @@ impl Attempt<'_> {
         }
         Ok(Some(Choice {
             from: Some(live.number),
-            to: live,
+            to: *live,
             popped: 1,
             pushed: true,
             passed_over: Vec::new(),
@@ -402,7 +399,11 @@ impl Attempt<'_> {
             abandoned_files: Vec::new(),
         });
         let written = status.is_none_or(|status| status.state == FileState::Written);
-        Ok(if written || self.dry_run { Prepared::AlreadySo(moved) } else { Prepared::Rewrite(moved) })
+        Ok(if written || self.dry_run {
+            Prepared::AlreadySo(moved)
+        } else {
+            Prepared::Rewrite(moved)
+        })
     }
 
     pub(super) fn check_namespace(&self, reader: &Reader<'_>) -> Result<(), PointerError> {
@@ -427,12 +428,8 @@ impl Attempt<'_> {
             Some(PointerFileStatus { file, state: FileState::Drift { found }, .. })
                 if !self.overwrite_external =>
             {
-                let report = super::status::describe_external(
-                    reader,
-                    self.model,
-                    file,
-                    found.as_deref(),
-                )?;
+                let report =
+                    super::status::describe_external(reader, self.model, file, found.as_deref())?;
                 Err(PointerError::Drift {
                     pointer: self.reference(),
                     path: file.path.clone(),
@@ -527,8 +524,7 @@ impl Attempt<'_> {
             let event = self.event(choice, served, status.as_ref());
             let appended = writer.append(&event, None)?;
             let seq = appended.entry.seq;
-            let owing =
-                owe_file(writer, self.model, self.pointer, seq, status, context)?;
+            let owing = owe_file(writer, self.model, self.pointer, seq, status, context)?;
             let target = self.rollback_target(writer, None)?;
             Ok(Some((seq, owing, target)))
         })?;
@@ -548,20 +544,18 @@ impl Attempt<'_> {
         self.check_namespace(reader)?;
         Ok(match decide(reader)? {
             Decision::Move(now) => {
-                (now.to.number, now.from, now.popped) == (choice.to.number, choice.from, choice.popped)
+                (now.to.number, now.from, now.popped)
+                    == (choice.to.number, choice.from, choice.popped)
             }
             // The same version, put in its own place because its bytes were lost.
-            Decision::AlreadySo(Some(live)) => choice.from == Some(live.number) && choice.to.number == live.number,
+            Decision::AlreadySo(Some(live)) => {
+                choice.from == Some(live.number) && choice.to.number == live.number
+            }
             Decision::AlreadySo(None) => false,
         })
     }
 
-    fn event(
-        &self,
-        choice: &Choice,
-        served: &Served,
-        status: Option<&PointerFileStatus>,
-    ) -> Event {
+    fn event(&self, choice: &Choice, served: &Served, status: Option<&PointerFileStatus>) -> Event {
         Event::PointerMoved(PointerMoved {
             model: self.model.clone(),
             pointer: self.pointer.clone(),
@@ -643,11 +637,7 @@ pub(super) fn refused(refusal: Refusal) -> PointerError {
 }
 
 pub(super) fn lost_refusal(version: &VersionRow, lost: Lost) -> Refusal {
-    Refusal::Lost {
-        version: version.reference(),
-        at_path: lost.at_path,
-        in_store: lost.in_store,
-    }
+    Refusal::Lost { version: version.reference(), at_path: lost.at_path, in_store: lost.in_store }
 }
 
 /// The longest text of an overwritten file that is kept in the log.

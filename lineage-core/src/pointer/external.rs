@@ -1,9 +1,7 @@
 //! A pointer file that something other than lineage wrote: which version does it name, and
 //! accepting it as the truth.
 
-use super::engine::{
-    Attempt, Moved, PointerError, Refusal, finish, owe_file, refused,
-};
+use super::engine::{Attempt, Moved, PointerError, Refusal, finish, owe_file, refused};
 use super::promote::{PromoteRequest, check_expectation, live};
 use super::status::describe_external;
 use crate::context::Context;
@@ -243,17 +241,10 @@ fn read_edit(
         match lookup::compare(reader, version, path, context.observer)? {
             Found::Same => {
                 check_choice(reader, request, version)?;
-                let from = if *path == version.path {
-                    ServedFrom::Recorded
-                } else {
-                    ServedFrom::Checkout
-                };
-                let served = Served {
-                    path: path.clone(),
-                    from,
-                    kind: version.kind,
-                    sha256: version.sha256,
-                };
+                let from =
+                    if *path == version.path { ServedFrom::Recorded } else { ServedFrom::Checkout };
+                let served =
+                    Served { path: path.clone(), from, kind: version.kind, sha256: version.sha256 };
                 return Ok(Edit { to: version.clone(), served, external });
             }
             Found::Missing => {}

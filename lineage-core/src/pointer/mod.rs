@@ -18,7 +18,7 @@ mod unset;
 pub use engine::{Moved, PointerError, PointerFileState, Refusal};
 pub use plan::{Change, changes};
 pub use promote::{Expectation, External, PromoteRequest, promote};
-pub use resolve::{ResolveError, Resolved, Verified, resolve, resolve_version};
+pub use resolve::{Differs, ResolveError, Resolved, Verified, resolve, resolve_version};
 pub use rollback::{RollbackRequest, rollback};
 pub use serve::{Checkout, checkout};
 pub use stack::{Walk, walk_down};

@@ -62,7 +62,8 @@ fn facts(details: &Value) -> Vec<(String, String)> {
         // A role's only dataset is compared with the other version's, whatever its name.
         let same_role = datasets.iter().filter(|other| other["role"] == dataset["role"]).count();
         let (role, file) = (text(&dataset["role"]), text(&dataset["name"]));
-        let name = if same_role == 1 { format!("data {role}") } else { format!("data {role}:{file}") };
+        let name =
+            if same_role == 1 { format!("data {role}") } else { format!("data {role}:{file}") };
         let mut value = format!("{file} {}", short(&dataset["sha256"]));
         if let Some(rows) = dataset["table"]["rows"].as_u64() {
             value.push_str(&format!(" ({rows} rows)"));

@@ -79,7 +79,7 @@ fn decide(reader: &Reader<'_>, request: &PromoteRequest) -> Result<Decision, Poi
     check_expectation(reader, request, live)?;
     let to = target(reader, request)?;
     if live == Some(to.number) {
-        return Ok(Decision::AlreadySo(Some(to)));
+        return Ok(Decision::AlreadySo(Some(Box::new(to))));
     }
     Ok(Decision::Move(Box::new(Choice {
         from: live,
@@ -128,8 +128,7 @@ fn expected_number(
 ) -> Result<Option<u64>, PointerError> {
     match &request.expect {
         Some(Expectation::Version(selector)) => {
-            let reference =
-                Reference { model: request.model.clone(), selector: selector.clone() };
+            let reference = Reference { model: request.model.clone(), selector: selector.clone() };
             Ok(Some(lookup::version(reader, &reference)?.number))
         }
         _ => Ok(None),

@@ -44,23 +44,8 @@ pub struct Resolved {
 #[derive(Debug, thiserror::Error)]
 pub enum ResolveError {
     /// The bytes at the served path are not those of the version.
-    #[error("{subject}: {path} {problem}")]
-    Differs {
-        /// E.g. `fraud@prod is fraud@3`.
-        subject: String,
-        /// The served path.
-        path: String,
-        /// What is wrong there.
-        problem: String,
-        /// The model.
-        model: ModelName,
-        /// The version.
-        version: u64,
-        /// The pointer, when one was asked for.
-        pointer: Option<PointerName>,
-        /// Whether the object store has the bytes.
-        stored: bool,
-    },
+    #[error(transparent)]
+    Differs(Box<Differs>),
     /// A reference leads nowhere.
     #[error(transparent)]
     Lookup(#[from] LookupError),
@@ -70,6 +55,26 @@ pub enum ResolveError {
     /// The registry failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// The bytes at the served path are not those of the version.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{subject}: {path} {problem}")]
+pub struct Differs {
+    /// E.g. `fraud@prod is fraud@3`.
+    pub subject: String,
+    /// The served path.
+    pub path: String,
+    /// What is wrong there.
+    pub problem: String,
+    /// The model.
+    pub model: ModelName,
+    /// The version.
+    pub version: u64,
+    /// The pointer, when one was asked for.
+    pub pointer: Option<PointerName>,
+    /// Whether the object store has the bytes.
+    pub stored: bool,
 }
 
 /// What is live at a pointer of a model.
@@ -114,8 +119,7 @@ pub fn resolve_version(
         return resolve(reader, &reference.model, &pointer, verify, observer);
     }
     let version = lookup::version(reader, reference)?;
-    let mut paths =
-        vec![version.path.clone(), lookup::checkout_path(reader.layout(), &version)];
+    let mut paths = vec![version.path.clone(), lookup::checkout_path(reader.layout(), &version)];
     if settings.serve_from(&version.model) == ServeFrom::Checkout {
         paths.reverse();
     }
@@ -174,7 +178,7 @@ fn check(
         Some(pointer) => format!("{} is {reference}", pointer_reference(&version.model, pointer)),
         None => reference,
     };
-    Err(ResolveError::Differs {
+    Err(ResolveError::Differs(Box::new(Differs {
         subject,
         path: path.to_owned(),
         problem,
@@ -182,5 +186,5 @@ fn check(
         version: version.number,
         pointer: pointer.cloned(),
         stored: version.stored,
-    })
+    })))
 }

@@ -77,7 +77,7 @@ fn decide(
     if expected.is_some() && expected != row.version {
         if expected == row.rolled_back_from {
             let live = row.version.map(|n| reader.version(model, n)).transpose()?.flatten();
-            return Ok(Decision::AlreadySo(live));
+            return Ok(Decision::AlreadySo(live.map(Box::new)));
         }
         return Err(moved(model, pointer, row.version, expected));
     }
@@ -97,7 +97,7 @@ fn to_version(
     let reference = Reference { model: model.clone(), selector: selector.clone() };
     let to = lookup::version(reader, &reference)?;
     if row.version == Some(to.number) {
-        return Ok(Decision::AlreadySo(Some(to)));
+        return Ok(Decision::AlreadySo(Some(Box::new(to))));
     }
     if !reader.has_held(model, pointer, to.number)? {
         return Err(PointerError::NeverHeld {

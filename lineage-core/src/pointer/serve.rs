@@ -31,12 +31,8 @@ pub(crate) fn serve(
     dry_run: bool,
     context: &Context<'_>,
 ) -> Result<Result<Served, Lost>, PointerError> {
-    let served = |path: String, from| Served {
-        path,
-        from,
-        kind: version.kind,
-        sha256: version.sha256,
-    };
+    let served =
+        |path: String, from| Served { path, from, kind: version.kind, sha256: version.sha256 };
     let mut at_path = format!("{} is not served, as lineage.toml says", version.path);
     if settings.serve_from(&version.model) == ServeFrom::Recorded {
         at_path = match lookup::compare(reader, version, &version.path, context.observer)? {
@@ -105,8 +101,7 @@ pub fn checkout(
     dry_run: bool,
     context: &Context<'_>,
 ) -> Result<Checkout, PointerError> {
-    let _in_flight =
-        if dry_run { None } else { Some(owed::enter(registry, settings, context)?) };
+    let _in_flight = if dry_run { None } else { Some(owed::enter(registry, settings, context)?) };
     registry.read(|reader| {
         let version = lookup::version(reader, reference)?;
         let layout = reader.layout();

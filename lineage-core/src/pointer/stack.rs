@@ -19,13 +19,11 @@ pub fn walk_down(stack: &[Option<u64>], quarantined: &dyn Fn(u64) -> bool) -> Op
     for (index, holding) in below.iter().rev().enumerate() {
         match holding {
             Some(version) if Some(*version) == *top => {}
-            Some(version) if quarantined(*version) => {
-                if !passed_over.contains(version) {
-                    passed_over.push(*version);
-                }
-            }
+            Some(version) if quarantined(*version) => passed_over.push(*version),
             Some(version) => {
                 let popped = index as u64 + 1;
+                passed_over.sort_unstable();
+                passed_over.dedup();
                 return Some(Walk { target: *version, popped, passed_over });
             }
             None => {}

@@ -129,9 +129,7 @@ pub fn describe_external(
     let names = match (reading.written, reading.version, &version) {
         (Some(written), _, _) => Some(written.chars().take(200).collect()),
         (None, Some(number), _) => Some(format!("version {number}")),
-        (None, None, Some(_)) => {
-            Some(shown(String::from_utf8_lossy(content).trim().to_owned()))
-        }
+        (None, None, Some(_)) => Some(shown(String::from_utf8_lossy(content).trim().to_owned())),
         (None, None, None) => None,
     };
     Ok(DriftReport {
@@ -218,7 +216,9 @@ fn file_report(
         return Ok(None);
     };
     let drift = match &status.state {
-        FileState::Drift { found } => Some(describe_external(reader, model, &status.file, found.as_deref())?),
+        FileState::Drift { found } => {
+            Some(describe_external(reader, model, &status.file, found.as_deref())?)
+        }
         _ => None,
     };
     Ok(Some(PointerFileReport { path: status.file.path, state: status.state.name(), drift }))

@@ -83,10 +83,9 @@ pub(super) fn metrics_from_value(value: &Value) -> Result<NamedMetrics, InputFil
         };
         match number {
             Some(value) => {
-                let MetricName { split, name } =
-                    name.parse().map_err(|e: crate::names::NameError| {
-                        InputFileError::Name(e.to_string())
-                    })?;
+                let MetricName { split, name } = name
+                    .parse()
+                    .map_err(|e: crate::names::NameError| InputFileError::Name(e.to_string()))?;
                 found.metrics.push(Metric { split, name, value });
             }
             None => found.skipped.push(name),
@@ -208,7 +207,8 @@ mod tests {
 
     #[test]
     fn nested_metrics_join_and_strings_are_named_as_skipped() {
-        let json = br#"{"run": "a", "validation": {"auc": 0.9, "n": 3}, "loss": NaN, "x": "-Infinity"}"#;
+        let json =
+            br#"{"run": "a", "validation": {"auc": 0.9, "n": 3}, "loss": NaN, "x": "-Infinity"}"#;
         let found = metrics_from_json(json).unwrap();
         let names: Vec<String> = found.metrics.iter().map(|m| m.full_name().to_string()).collect();
         assert_eq!(names, ["loss", "validation.auc", "validation.n", "x"]);
@@ -218,8 +218,11 @@ mod tests {
 
     #[test]
     fn parameters_keep_their_text_and_type() {
-        let found = parameters_from_json(br#"{"lr": 0.1, "depth": 6, "k": {"a": [1, 2]}, "b": true}"#).unwrap();
-        let shown: Vec<_> = found.iter().map(|p| format!("{}={}:{}", p.name, p.text, p.r#type.as_str())).collect();
+        let found =
+            parameters_from_json(br#"{"lr": 0.1, "depth": 6, "k": {"a": [1, 2]}, "b": true}"#)
+                .unwrap();
+        let shown: Vec<_> =
+            found.iter().map(|p| format!("{}={}:{}", p.name, p.text, p.r#type.as_str())).collect();
         assert_eq!(shown, ["b=true:bool", "depth=6:int", "k.a=[1,2]:json", "lr=0.1:float"]);
     }
 

@@ -164,7 +164,9 @@ pub fn record(
         Ok(Outcome::New { session, number, owed })
     })?;
     match outcome {
-        Outcome::Earlier(earlier) => earlier_result(registry, request, &gathered, &earlier, warnings),
+        Outcome::Earlier(earlier) => {
+            earlier_result(registry, request, &gathered, &earlier, warnings)
+        }
         Outcome::New { session, number, owed } => {
             if let Some(owed) = &owed
                 && let Err(error) = owed::place_metadata(registry, owed, context)
@@ -260,8 +262,7 @@ fn gather(
         let temporaries = layout.temporaries();
         let random = || context.random_hex();
         let copies = Copies::new(&temporaries, &random);
-        let mut found =
-            fingerprint::fingerprint_keeping(&inputs, Some(&copies), context.observer)?;
+        let mut found = fingerprint::fingerprint_keeping(&inputs, Some(&copies), context.observer)?;
         let artifact = request.artifact.as_ref().map(|_| found.remove(0));
         Ok::<_, RecordError>((artifact, found))
     })?;
@@ -275,7 +276,8 @@ fn gather(
         let path = paths[index].clone();
         datasets.push(GatheredDataset { name, path, found, request: dataset, columns, payload });
     }
-    let artifact = artifact_path.zip(artifact).map(|(path, found)| GatheredArtifact { path, found });
+    let artifact =
+        artifact_path.zip(artifact).map(|(path, found)| GatheredArtifact { path, found });
     check_stand_ins(request, artifact.as_ref(), &datasets)?;
     let derived_from = registry.read(|reader| derived_from(reader, request))?;
     let request_sha256 = request_digest(request, artifact.as_ref(), &datasets)?;
@@ -546,13 +548,14 @@ fn event(
 
 fn dataset_use(request: &RecordRequest, dataset: &GatheredDataset) -> DatasetUse {
     let found = &dataset.found;
-    let table = found.table.as_ref().zip(dataset.columns.clone()).map(|(shape, columns)| TableUse {
-        format: json!(shape.format).as_str().unwrap_or_default().to_owned(),
-        rows: shape.rows,
-        columns,
-        content_sha256: None,
-        schema: request.expected_columns.as_ref().map(|expected| expected.source.clone()),
-    });
+    let table =
+        found.table.as_ref().zip(dataset.columns.clone()).map(|(shape, columns)| TableUse {
+            format: json!(shape.format).as_str().unwrap_or_default().to_owned(),
+            rows: shape.rows,
+            columns,
+            content_sha256: None,
+            schema: request.expected_columns.as_ref().map(|expected| expected.source.clone()),
+        });
     DatasetUse {
         role: dataset.request.role.clone(),
         name: dataset.name.clone(),

@@ -71,7 +71,9 @@ pub enum RecordError {
     #[error(transparent)]
     Object(#[from] crate::objects::ObjectError),
     /// The key belongs to another request.
-    #[error("the idempotency key \"{key}\" was used for {earlier}, with other bytes, metrics or parameters")]
+    #[error(
+        "the idempotency key \"{key}\" was used for {earlier}, with other bytes, metrics or parameters"
+    )]
     KeyReused {
         /// The key.
         key: String,
@@ -79,7 +81,9 @@ pub enum RecordError {
         earlier: String,
     },
     /// The label belongs to another version.
-    #[error("the label \"{label}\" belongs to {earlier}, which has other bytes, metrics or parameters")]
+    #[error(
+        "the label \"{label}\" belongs to {earlier}, which has other bytes, metrics or parameters"
+    )]
     LabelTaken {
         /// The label.
         label: Label,

@@ -126,7 +126,10 @@ fn artifact(
     if !request.store {
         warn(
             "not-stored",
-            format!("the bytes were not stored: a rollback to this version needs {} to stay as it is", artifact.path),
+            format!(
+                "the bytes were not stored: a rollback to this version needs {} to stay as it is",
+                artifact.path
+            ),
         );
     }
     for (path, stand_in) in &artifact.found.stand_ins {
@@ -141,7 +144,10 @@ fn datasets(gathered: &Gathered, warnings: &mut Vec<Warning>) {
     let held_out = |role: &str| matches!(role, "validation" | "test");
     for (index, a) in gathered.datasets.iter().enumerate() {
         if let Some(problem) = &a.found.table_problem {
-            warn("table-unreadable", format!("{} is recorded as a file, not as a table: {problem}", a.path));
+            warn(
+                "table-unreadable",
+                format!("{} is recorded as a file, not as a table: {problem}", a.path),
+            );
         }
         for b in &gathered.datasets[index + 1..] {
             if (a.found.kind, a.found.sha256) != (b.found.kind, b.found.sha256) {
@@ -153,7 +159,8 @@ fn datasets(gathered: &Gathered, warnings: &mut Vec<Warning>) {
             if leaks {
                 let message = format!(
                     "{} and {} hold the same bytes: the model is measured on the rows it learned from",
-                    name(a), name(b)
+                    name(a),
+                    name(b)
                 );
                 warn("leakage", message);
             } else {

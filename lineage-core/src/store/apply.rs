@@ -122,7 +122,12 @@ impl Tables<'_> {
         for parameter in &details.params {
             self.run(
                 "INSERT INTO parameter (session, name, text, type) VALUES (?1, ?2, ?3, ?4)",
-                params![session, parameter.name.as_str(), parameter.text, parameter.r#type.as_str()],
+                params![
+                    session,
+                    parameter.name.as_str(),
+                    parameter.text,
+                    parameter.r#type.as_str()
+                ],
             )?;
         }
         for tag in &details.tags {

@@ -163,11 +163,12 @@ impl Fold {
         schema::create_projections(&model)?;
         let select = "SELECT type || ' ' || name, COALESCE(sql, '') FROM sqlite_master \
                       WHERE name NOT LIKE 'sqlite_%' ORDER BY 1";
-        let read = |connection: &Connection, sql: &str| -> Result<Vec<(String, String)>, StoreError> {
-            let mut statement = connection.prepare(sql)?;
-            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        };
+        let read =
+            |connection: &Connection, sql: &str| -> Result<Vec<(String, String)>, StoreError> {
+                let mut statement = connection.prepare(sql)?;
+                let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                Ok(rows.collect::<Result<_, _>>()?)
+            };
         let expected = read(&model, select)?;
         let live_select = select.replace("sqlite_master", "live.sqlite_master");
         let live = read(&self.connection, &live_select)?;
@@ -206,7 +207,11 @@ impl Fold {
         let truth = self.texts(&only_in("main", "live"))?;
         let live = self.texts(&only_in("live", "main"))?;
         let key = |row: &[String]| -> Vec<String> {
-            if keys.is_empty() { row.to_vec() } else { keys.iter().map(|k| row[*k].clone()).collect() }
+            if keys.is_empty() {
+                row.to_vec()
+            } else {
+                keys.iter().map(|k| row[*k].clone()).collect()
+            }
         };
         let subject = |row: &[String]| {
             let parts: Vec<String> =

@@ -70,7 +70,8 @@ impl Registry {
         prepare(&connection).map_err(located)?;
         let numbers = schema::numbers(&connection).map_err(located)?;
         check(numbers, &path)?;
-        if connection.is_readonly("main").map_err(located)? || !files::is_writable(layout.registry())
+        if connection.is_readonly("main").map_err(located)?
+            || !files::is_writable(layout.registry())
         {
             return Err(StoreError::ReadOnly { path });
         }
@@ -92,10 +93,7 @@ impl Registry {
             Ok((connection, numbers))
         });
         let unreadable = |error: &rusqlite::Error| {
-            matches!(
-                error.sqlite_error_code(),
-                Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)
-            )
+            matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
         };
         let (connection, numbers, access) = match attempt {
             Ok((connection, numbers)) => (connection, numbers, Access::ReadOnly),
@@ -236,9 +234,7 @@ fn check(numbers: Numbers, path: &Path) -> Result<(), StoreError> {
         let detail = "the file is empty or belongs to another program".to_owned();
         return Err(StoreError::Corrupt { path, detail });
     }
-    for (found, known) in
-        [(numbers.log, LOG_SCHEMA), (numbers.projections, PROJECTION_SCHEMA)]
-    {
+    for (found, known) in [(numbers.log, LOG_SCHEMA), (numbers.projections, PROJECTION_SCHEMA)] {
         if found > known {
             return Err(StoreError::Newer { path, found, known });
         }
@@ -293,9 +289,7 @@ fn upgrade(
     files::create_folder(&layout.backups())?;
     let name = format!("registry-{}-{}-{}.db", found.log, found.projections, context.random_hex());
     let backup = layout.backups().join(name);
-    connection
-        .execute("VACUUM INTO ?1", [backup.to_string_lossy()])
-        .map_err(located)?;
+    connection.execute("VACUUM INTO ?1", [backup.to_string_lossy()]).map_err(located)?;
     connection.pragma_update(None, "foreign_keys", false).map_err(located)?;
     begin_immediate(connection, context, &path)?;
     let result = upgrade_tables(connection, found);

@@ -33,16 +33,23 @@ pub(super) struct Numbers {
 
 pub(super) fn numbers(connection: &Connection) -> rusqlite::Result<Numbers> {
     let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get(0));
-    let projections = match connection
-        .query_row("SELECT number FROM projection_schema", [], |row| row.get(0))
-    {
-        Ok(number) => number,
-        // The table is missing in a database that was never projected, or whose upgrade is due.
-        Err(rusqlite::Error::SqliteFailure(_, Some(text))) if text.contains("no such table") => 0,
-        Err(rusqlite::Error::QueryReturnedNoRows) => 0,
-        Err(error) => return Err(error),
-    };
-    Ok(Numbers { application: pragma("application_id")?, log: pragma("user_version")?, projections })
+    let projections =
+        match connection.query_row("SELECT number FROM projection_schema", [], |row| row.get(0)) {
+            Ok(number) => number,
+            // The table is missing in a database that was never projected, or whose upgrade is due.
+            Err(rusqlite::Error::SqliteFailure(_, Some(text)))
+                if text.contains("no such table") =>
+            {
+                0
+            }
+            Err(rusqlite::Error::QueryReturnedNoRows) => 0,
+            Err(error) => return Err(error),
+        };
+    Ok(Numbers {
+        application: pragma("application_id")?,
+        log: pragma("user_version")?,
+        projections,
+    })
 }
 
 /// Runs the migrations that are missing. Called inside a transaction.
@@ -68,7 +75,8 @@ pub(super) fn drop_projections(connection: &Connection) -> Result<(), StoreError
          AND name NOT IN ({LOG_TABLES})"
     );
     let mut statement = connection.prepare(&select)?;
-    let names: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let names: Vec<String> =
+        statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     for name in names {
         connection.execute_batch(&format!("DROP TABLE \"{}\"", name.replace('"', "\"\"")))?;
     }

@@ -10,7 +10,9 @@ use super::schema::LOG_SCHEMA;
 use crate::canonical;
 use crate::context::{Context, Identity, Step, Timestamp};
 use crate::digest::Sha256;
-use crate::events::{ActorRef, Entry, EntryError, Event, Origin, PersonIntroduced, RegistryCreated};
+use crate::events::{
+    ActorRef, Entry, EntryError, Event, Origin, PersonIntroduced, RegistryCreated,
+};
 use crate::layout::Layout;
 
 /// An entry that was just added to the log.
@@ -56,11 +58,7 @@ impl<'a> Writer<'a> {
 
     /// Appends one event and applies it to the tables. A person who acts for the first time is
     /// introduced by an entry of their own before it.
-    pub fn append(
-        &mut self,
-        event: &Event,
-        session: Option<&str>,
-    ) -> Result<Appended, StoreError> {
+    pub fn append(&mut self, event: &Event, session: Option<&str>) -> Result<Appended, StoreError> {
         let actor = self.actor()?;
         let appended = append(self.connection, self.id(), self.context, event, session, actor)?;
         self.context.observer.step(Step::EntryAppended);
@@ -72,9 +70,11 @@ impl<'a> Writer<'a> {
         let identity = identity_text(&self.context.actor.identity)?;
         let known: Option<String> = self
             .connection
-            .query_row("SELECT person FROM person_opening WHERE identity = ?1", [&identity], |row| {
-                row.get(0)
-            })
+            .query_row(
+                "SELECT person FROM person_opening WHERE identity = ?1",
+                [&identity],
+                |row| row.get(0),
+            )
             .optional()?;
         if let Some(id) = known {
             return Ok(ActorRef { id, source });
@@ -105,9 +105,9 @@ impl<'a> Writer<'a> {
 
     /// Notes that files were seen as they must be, so that they are not looked at again.
     pub fn settle(&mut self, files: &[OwedFile]) -> Result<(), StoreError> {
-        let mut statement = self
-            .connection
-            .prepare_cached("UPDATE owed_file SET settled = 1 WHERE kind = ?1 AND path = ?2 AND seq = ?3")?;
+        let mut statement = self.connection.prepare_cached(
+            "UPDATE owed_file SET settled = 1 WHERE kind = ?1 AND path = ?2 AND seq = ?3",
+        )?;
         for file in files {
             statement.execute(params![file.kind.as_str(), file.path, int(file.seq)])?;
         }

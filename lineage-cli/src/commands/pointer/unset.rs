@@ -13,7 +13,9 @@ use crate::settings;
 ///
 /// Asks first; without a terminal, pass --yes. `lineage rollback` brings the version back.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  lineage pointer unset fraud --pointer shadow --yes --reason 'trial ended'")]
+#[command(
+    after_help = "Examples:\n  lineage pointer unset fraud --pointer shadow --yes --reason 'trial ended'"
+)]
 pub(crate) struct UnsetArgs {
     /// The model
     model: ModelName,
@@ -34,13 +36,15 @@ pub(crate) fn run(args: UnsetArgs, global: &Global, output: &mut Output) -> Resu
         reason: args.reason,
         dry_run: args.dry_run.dry_run,
     };
-    let moved = settings::writing(global, output, request.dry_run, |registry, settings, context| {
-        if !request.dry_run {
-            let question = format!("leave {}@{} without a live version?", request.model, request.pointer);
-            output.confirm(&question)?;
-        }
-        Ok(unset(registry, settings, &request, context)?)
-    })?;
+    let moved =
+        settings::writing(global, output, request.dry_run, |registry, settings, context| {
+            if !request.dry_run {
+                let question =
+                    format!("leave {}@{} without a live version?", request.model, request.pointer);
+                output.confirm(&question)?;
+            }
+            Ok(unset(registry, settings, &request, context)?)
+        })?;
     report(output, "lineage.pointer-unset/1", &moved)?;
     owed_is_failure(&moved)
 }

@@ -43,7 +43,8 @@ pub struct OwedFile {
     pub replaces_sha256: Option<Sha256>,
 }
 
-const COLUMNS: &str = "SELECT path, kind, model, name, seq, content_sha256, replaces_sha256 FROM owed_file";
+const COLUMNS: &str =
+    "SELECT path, kind, model, name, seq, content_sha256, replaces_sha256 FROM owed_file";
 
 fn owed(row: &Row<'_>) -> rusqlite::Result<OwedFile> {
     let kind: String = plain(row, "kind")?;
@@ -80,7 +81,11 @@ impl Reader<'_> {
     }
 
     /// Every file that was ever written for a pointer, also where it used to be.
-    pub fn pointer_files_of(&self, model: &str, pointer: &str) -> Result<Vec<OwedFile>, StoreError> {
+    pub fn pointer_files_of(
+        &self,
+        model: &str,
+        pointer: &str,
+    ) -> Result<Vec<OwedFile>, StoreError> {
         let sql = format!("{COLUMNS} WHERE kind = 'pointer' AND model = ?1 AND name = ?2");
         self.rows(&sql, params![model, pointer], owed)
     }

@@ -92,7 +92,8 @@ impl Reader<'_> {
 
     /// All pointers of one model, or of all, by name.
     pub fn pointers(&self, model: Option<&ModelName>) -> Result<Vec<PointerRow>, StoreError> {
-        let sql = format!("{SELECT_POINTER} WHERE ?1 IS NULL OR model = ?1 ORDER BY model, pointer");
+        let sql =
+            format!("{SELECT_POINTER} WHERE ?1 IS NULL OR model = ?1 ORDER BY model, pointer");
         self.rows(&sql, [model.map(ModelName::as_str)], pointer)
     }
 
@@ -120,7 +121,8 @@ impl Reader<'_> {
         model: &ModelName,
         name: &PointerName,
     ) -> Result<Vec<u64>, StoreError> {
-        let sql = "SELECT version FROM quarantine WHERE model = ?1 AND pointer = ?2 ORDER BY version";
+        let sql =
+            "SELECT version FROM quarantine WHERE model = ?1 AND pointer = ?2 ORDER BY version";
         self.rows(sql, params![model.as_str(), name.as_str()], |row| unsigned(row, "version"))
     }
 
@@ -130,7 +132,8 @@ impl Reader<'_> {
         model: &ModelName,
         version: u64,
     ) -> Result<Vec<PointerName>, StoreError> {
-        let sql = "SELECT pointer FROM quarantine WHERE model = ?1 AND version = ?2 ORDER BY pointer";
+        let sql =
+            "SELECT pointer FROM quarantine WHERE model = ?1 AND version = ?2 ORDER BY pointer";
         self.rows(sql, params![model.as_str(), int(version)], |row| parsed(row, "pointer"))
     }
 

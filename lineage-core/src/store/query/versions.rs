@@ -3,9 +3,7 @@
 use rusqlite::{Row, params};
 
 use super::super::error::StoreError;
-use super::{
-    Reader, int, optional_parsed, optional_unsigned, parsed, plain, unreadable, unsigned,
-};
+use super::{Reader, int, optional_parsed, optional_unsigned, parsed, plain, unreadable, unsigned};
 use crate::context::Timestamp;
 use crate::digest::{Kind, Sha256};
 use crate::events::{Metric, MetricValue};
@@ -245,7 +243,11 @@ impl Reader<'_> {
 
     /// The versions whose artifact was recorded at a path, newest first.
     pub fn versions_at_path(&self, path: &str) -> Result<Vec<VersionRow>, StoreError> {
-        self.rows(&format!("{SELECT_VERSION} WHERE path = ?1 ORDER BY seq DESC LIMIT 100"), [path], version)
+        self.rows(
+            &format!("{SELECT_VERSION} WHERE path = ?1 ORDER BY seq DESC LIMIT 100"),
+            [path],
+            version,
+        )
     }
 
     /// The version that a selector means. A pointer that was never set, or is unset, means none.
@@ -298,7 +300,9 @@ impl Reader<'_> {
         let limit = int(filter.limit);
         match filter.model {
             Some(model) => self.rows(
-                &format!("{SELECT_SESSION} WHERE session.model = ?1 ORDER BY completed_seq DESC LIMIT ?2"),
+                &format!(
+                    "{SELECT_SESSION} WHERE session.model = ?1 ORDER BY completed_seq DESC LIMIT ?2"
+                ),
                 params![model.as_str(), limit],
                 session,
             ),

@@ -1,0 +1,25 @@
+//! The program `lineage`: record training runs, release models, roll back, and prove that nothing was
+//! altered. Programs use the library `lineage-core` instead.
+
+mod args;
+mod commands;
+mod error;
+mod observer;
+mod output;
+mod render;
+mod settings;
+
+use std::process::ExitCode;
+
+/// Runs the program with the arguments of this process.
+pub fn run() -> ExitCode {
+    let arguments: Vec<std::ffi::OsString> = std::env::args_os().collect();
+    match args::parse(&arguments) {
+        Ok(cli) => {
+            let mut output = output::Output::new(&cli.global);
+            let result = commands::run(cli, &mut output);
+            output.finish(result)
+        }
+        Err(code) => code,
+    }
+}
