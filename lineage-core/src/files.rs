@@ -70,6 +70,10 @@ impl PageBuffer {
         PageBuffer { storage, start: if offset <= Self::PAGE { offset } else { 0 } }
     }
 
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        &self.storage[self.start..self.start + BUFFER_BYTES]
+    }
+
     pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
         &mut self.storage[self.start..self.start + BUFFER_BYTES]
     }

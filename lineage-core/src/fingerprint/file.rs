@@ -3,8 +3,8 @@
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, mpsc};
 
 use super::stand_in::{STAND_IN_BYTES_MAX, StandIn};
 use super::table::{RecordScan, TableFormat, TableShape, parquet_shape};
@@ -247,21 +247,19 @@ fn read_once(
         kept = Some(Temporary::create(copies.path())?);
     }
     let mut scan = task.table.filter(|f| *f != TableFormat::Parquet).map(RecordScan::new);
-    let mut hasher = Hasher::new();
     let mut head = Vec::new();
     let mut size_bytes = 0;
-    loop {
+    let mut next = |buffer: &mut PageBuffer| -> Result<usize, FingerprintError> {
         if observer.interrupted() {
             return Err(FileError::Interrupted.into());
         }
-        let count = match reader.read(buffer.as_mut_slice()) {
-            Ok(0) => break,
-            Ok(count) => count,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(FileError::io("read", path)(error).into()),
+        let count = loop {
+            match reader.read(buffer.as_mut_slice()) {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                result => break result.map_err(FileError::io("read", path))?,
+            }
         };
-        let bytes = &buffer.as_mut_slice()[..count];
-        hasher.update(bytes);
+        let bytes = &buffer.as_slice()[..count];
         if let (true, Some(kept)) = (copying, &mut kept) {
             kept.write(bytes)?;
         }
@@ -273,7 +271,13 @@ fn read_once(
         }
         size_bytes += count as u64;
         observer.read_bytes(count as u64);
-    }
+        Ok(count)
+    };
+    let sha256 = if before.size_bytes < OVERLAP_BYTES_MIN {
+        hash_here(&mut next, buffer)?
+    } else {
+        hash_beside(&mut next)?
+    };
     let table = match (task.table, scan) {
         (_, Some(scan)) => Some(scan.finish()),
         (Some(_), None) => Some(parquet_shape(&source)),
@@ -292,8 +296,64 @@ fn read_once(
         Some(Err(problem)) if stand_in.is_none() => (None, Some(problem)),
         _ => (None, None),
     };
-    let fingerprint = FileFingerprint { sha256: hasher.finish(), size_bytes };
+    let fingerprint = FileFingerprint { sha256, size_bytes };
     Ok(Some(Read { fingerprint, table, table_problem, stand_in, kept }))
+}
+
+/// Files from this size on are hashed by a thread of their own while the next bytes are read (and
+/// copied, and scanned): hashing is the slowest part, and one stream cannot use two cores for it.
+const OVERLAP_BYTES_MIN: u64 = 4 * 1024 * 1024;
+
+/// How many buffers go back and forth between reading and hashing.
+const OVERLAP_BUFFERS: usize = 4;
+
+type NextBytes<'a> = dyn FnMut(&mut PageBuffer) -> Result<usize, FingerprintError> + 'a;
+
+fn hash_here(
+    next: &mut NextBytes<'_>,
+    buffer: &mut PageBuffer,
+) -> Result<Sha256, FingerprintError> {
+    let mut hasher = Hasher::new();
+    loop {
+        let count = next(buffer)?;
+        if count == 0 {
+            return Ok(hasher.finish());
+        }
+        hasher.update(&buffer.as_slice()[..count]);
+    }
+}
+
+fn hash_beside(next: &mut NextBytes<'_>) -> Result<Sha256, FingerprintError> {
+    let (full, filled) = mpsc::channel::<(PageBuffer, usize)>();
+    let (empty, emptied) = mpsc::channel();
+    for _ in 0..OVERLAP_BUFFERS {
+        let _ = empty.send(PageBuffer::new());
+    }
+    std::thread::scope(|scope| {
+        let hashing = scope.spawn(move || {
+            let mut hasher = Hasher::new();
+            for (buffer, count) in filled {
+                hasher.update(&buffer.as_slice()[..count]);
+                // Nobody takes it back after the end of the file.
+                let _ = empty.send(buffer);
+            }
+            hasher.finish()
+        });
+        let read = (|| {
+            while let Ok(mut buffer) = emptied.recv() {
+                let count = next(&mut buffer)?;
+                if count == 0 || full.send((buffer, count)).is_err() {
+                    break;
+                }
+            }
+            Ok::<_, FingerprintError>(())
+        })();
+        drop(full);
+        match hashing.join() {
+            Ok(digest) => read.map(|()| digest),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
 }
 
 /// Opens a file for reading, without waiting for a writer should it have become a named pipe.
