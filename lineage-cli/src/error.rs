@@ -18,6 +18,8 @@ use lineage_core::settings::SettingsError;
 use lineage_core::store::StoreError;
 use lineage_core::verify::VerifyError;
 
+use crate::commands::promote::pointer_flag;
+
 macro_rules! kinds {
     ($($kind:ident $word:literal $exit:literal,)*) => {
         /// What went wrong: the fixed word in JSON, and the exit code.
@@ -440,11 +442,12 @@ impl From<PointerError> for CliError {
                 ErrorKind::PointerMoved,
                 "look at `lineage status`, then decide anew".to_owned(),
             ),
-            PointerError::Drift { model, .. } => with(
+            PointerError::Drift { model, pointer_name, .. } => with(
                 ErrorKind::PointerFileDrift,
                 format!(
-                    "take it as the truth with `lineage promote {model} --accept-external`, or \
-                     write over it with --overwrite-external"
+                    "take it as the truth with `lineage promote {model}{} --accept-external`, or \
+                     write over it with --overwrite-external",
+                    pointer_flag(&pointer_name)
                 ),
             ),
             PointerError::ExternalUnknown { model, .. } => with(
@@ -491,13 +494,15 @@ impl From<ResolveError> for CliError {
                 let Differs { model, version, pointer, stored, .. } = *differs;
                 let hint = match (pointer, stored) {
                     (Some(pointer), true) => format!(
-                        "serve it from the object store: lineage promote {model} --version {version} --pointer {pointer}"
+                        "serve it from the object store: lineage promote {model} --version {version}{}",
+                        pointer_flag(&pointer)
                     ),
                     (None, true) => {
                         format!("take it from the object store: lineage checkout {model}@{version}")
                     }
                     (Some(pointer), false) => format!(
-                        "its bytes were not stored; go back: lineage rollback {model} --pointer {pointer} --reason TEXT"
+                        "its bytes were not stored; go back: lineage rollback {model}{} --reason TEXT",
+                        pointer_flag(&pointer)
                     ),
                     (None, false) => "its bytes were not stored".to_owned(),
                 };

@@ -196,7 +196,8 @@ pub(crate) fn make_read_only(path: &Path) -> Result<(), FileError> {
 }
 
 /// Puts `bytes` at `target` through a temporary in `folder`, or beside the target when `folder`
-/// lies on another file system. `flushed` is called between the flush and the rename.
+/// lies on another file system. `flushed` is called between the flush and the rename. The target's
+/// folder is not flushed: a file that must not lose its name in a power cut needs [`sync_folder`].
 pub(crate) fn place(
     bytes: &[u8],
     folder: &Path,
@@ -210,13 +211,13 @@ pub(crate) fn place(
     temporary.flush()?;
     flushed();
     match temporary.rename_to(target) {
-        Ok(()) => sync_folder(parent(target)),
+        Ok(()) => Ok(()),
         Err((_, source)) if source.kind() == io::ErrorKind::CrossesDevices => {
             let mut beside = Temporary::create(temporary_beside(target))?;
             beside.write(bytes)?;
             beside.copy_permissions_of(target)?;
             beside.flush()?;
-            beside.put_in_place(target)
+            beside.rename_to(target).map_err(|(_, error)| FileError::io("write", target)(error))
         }
         Err((_, source)) => Err(FileError::Io { action: "write", path: target.to_owned(), source }),
     }

@@ -97,6 +97,7 @@ pub fn init(request: &InitRequest, context: &Context<'_>) -> Result<Initialised,
         if new_settings {
             let temporary = context.random_hex();
             files::place(text.as_bytes(), &layout.temporaries(), &temporary, &path, &|| {})?;
+            files::sync_folder(layout.root())?;
         }
     }
     let id = match layout.database().exists() {

@@ -186,6 +186,10 @@ pub(crate) fn enter(
 ) -> Result<InFlight, StoreError> {
     let layout = registry.layout();
     let (mut settled, mut unrepaired) = (Vec::new(), Vec::new());
+    // Copying a project may have lost its empty folders.
+    for folder in [layout.temporaries(), layout.objects()] {
+        files::create_folder(&folder)?;
+    }
     if let Some(alone) = files::try_lock(&layout.in_flight_lock(), Sharing::Exclusive)? {
         remove_leftovers(&layout.temporaries());
         for owed in registry.read(|reader| reader.unsettled(OwedKind::Metadata))? {

@@ -86,7 +86,8 @@ fn tell_existing_files(
                     registry.read(|reader| describe_external(reader, &model, &file, None))?;
                 output.warning(&format!("{} exists already: {report}", file.path));
                 output.hint(&format!(
-                    "record that version, then `lineage promote {model} --pointer {pointer} --accept-external`"
+                    "record that version, then `lineage promote {model}{} --accept-external`",
+                    super::promote::pointer_flag(&pointer)
                 ));
             }
         }

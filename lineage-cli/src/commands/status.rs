@@ -86,8 +86,8 @@ fn tell_file(output: &Output, model: &ModelName, pointer: &PointerStatus) {
             render::safe(&drift.to_string())
         ));
         output.hint(&format!(
-            "`lineage promote {model} --pointer {} --accept-external` takes it as the truth, --overwrite-external writes over it",
-            pointer.pointer
+            "`lineage promote {model}{} --accept-external` takes it as the truth, --overwrite-external writes over it",
+            super::promote::pointer_flag(&pointer.pointer)
         ));
     } else if file.state == "owed" {
         output.warning(&format!(

@@ -77,6 +77,8 @@ pub enum PointerError {
         found: String,
         /// The model.
         model: ModelName,
+        /// The pointer's own name.
+        pointer_name: PointerName,
     },
     /// There is an edit from outside, but it names no version of the model.
     #[error("{path} names no version of {model}: {found}")]
@@ -435,6 +437,7 @@ impl Attempt<'_> {
                     path: file.path.clone(),
                     found: report.to_string(),
                     model: self.model.clone(),
+                    pointer_name: self.pointer.clone(),
                 })
             }
             _ => Ok(status),

@@ -59,7 +59,7 @@ pub enum ResolveError {
 
 /// The bytes at the served path are not those of the version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{subject}: {path} {problem}")]
+#[error("{subject}, but {path} {problem}")]
 pub struct Differs {
     /// E.g. `fraud@prod is fraud@3`.
     pub subject: String,
