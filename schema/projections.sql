@@ -42,6 +42,7 @@ CREATE TABLE version (
     size_bytes          INTEGER NOT NULL,
     files               INTEGER NOT NULL,
     stored              INTEGER NOT NULL CHECK (stored IN (0, 1)),
+    metadata_path       TEXT NOT NULL,
     largest_file_path   TEXT NOT NULL,
     largest_file_sha256 TEXT NOT NULL,
     seq                 INTEGER NOT NULL UNIQUE,

@@ -333,7 +333,10 @@ impl From<RecordError> for CliError {
                     .hint(format!("give the second one a name of its own: --data {role}:NAME=PATH"))
             }
             RecordError::Name(error) => error.into(),
-            RecordError::Seed(_) | RecordError::LabelWithoutArtifact => usage(message),
+            RecordError::Seed(_)
+            | RecordError::EmptyKey
+            | RecordError::RowRange { .. }
+            | RecordError::LabelWithoutArtifact => usage(message),
             RecordError::StandIn { .. } => with(
                 ErrorKind::StandIn,
                 "fetch the real file (`git lfs pull`, `dvc pull`), or record the stand-in as what it is with --allow-pointer",

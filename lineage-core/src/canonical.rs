@@ -47,6 +47,7 @@ pub fn to_pretty(value: &Value) -> Result<String, CanonicalError> {
 
 /// Parses JSON under the rules of this module, in any layout.
 pub fn parse(bytes: &[u8]) -> Result<Value, CanonicalError> {
+    check_long_integers(bytes)?;
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = Strict.deserialize(&mut deserializer)?;
     deserializer.end()?;
@@ -57,6 +58,32 @@ pub fn parse(bytes: &[u8]) -> Result<Value, CanonicalError> {
 pub fn parse_canonical(bytes: &[u8]) -> Result<Value, CanonicalError> {
     let value = parse(bytes)?;
     if to_bytes(&value)? == bytes { Ok(value) } else { Err(CanonicalError::NotCanonical) }
+}
+
+/// Integers beyond 64 bits reach the visitor below as rounded doubles, so their digits are compared
+/// here with the text of the double they would become.
+fn check_long_integers(bytes: &[u8]) -> Result<(), CanonicalError> {
+    let mut rest = bytes;
+    let mut in_string = false;
+    while let Some(&byte) = rest.first() {
+        if in_string || !(byte.is_ascii_digit() || byte == b'-') {
+            let escape = in_string && byte == b'\\';
+            in_string ^= byte == b'"';
+            rest = &rest[rest.len().min(if escape { 2 } else { 1 })..];
+            continue;
+        }
+        let number = |b: &u8| b.is_ascii_digit() || matches!(b, b'-' | b'+' | b'.' | b'e' | b'E');
+        let end = rest.iter().position(|byte| !number(byte)).unwrap_or(rest.len());
+        let text = String::from_utf8_lossy(&rest[..end]);
+        if end > 19 && !text.contains(['.', 'e', 'E']) {
+            let double: f64 = text.parse().unwrap_or(f64::NAN);
+            if double_text(double).ok().as_deref() != Some(&*text) {
+                return Err(CanonicalError::Integer(text.chars().take(60).collect()));
+            }
+        }
+        rest = &rest[end..];
+    }
+    Ok(())
 }
 
 /// The canonical text of a finite double other than −0 (ECMAScript `Number::toString`).

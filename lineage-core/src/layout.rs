@@ -154,6 +154,17 @@ impl Layout {
         self.root.join(recorded)
     }
 
+    /// As [`Layout::recorded`], by the path's name alone: nothing needs to exist.
+    pub fn recorded_by_name(&self, path: &str) -> String {
+        let parts = plain_components(&self.absolute(path));
+        let root = plain_components(&self.root);
+        match parts.strip_prefix(root.as_slice()) {
+            Some([]) => ".".to_owned(),
+            Some(inside) => inside.join("/"),
+            None => format!("/{}", parts.join("/")),
+        }
+    }
+
     /// `target` (recorded form) as seen from `folder` (recorded form), with `/` and `..`.
     pub fn relative_from(&self, folder: &str, target: &str) -> String {
         let from = self.absolute(folder);

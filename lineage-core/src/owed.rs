@@ -106,7 +106,10 @@ pub fn pointer_status(
     let found_sha256 = found.as_deref().map(Sha256::of);
     let owed = reader.owed_file(OwedKind::Pointer, &file.path)?;
     let known = |digest: Option<Sha256>| match &owed {
-        Some(owed) => owed.content_sha256 == digest || owed.replaces_sha256 == digest,
+        // Once the content was in place, what it replaced is no longer ours: somebody put it back.
+        Some(owed) => {
+            owed.content_sha256 == digest || (!owed.settled && owed.replaces_sha256 == digest)
+        }
         None => digest.is_none(),
     };
     let state = if found == expected {

@@ -43,22 +43,42 @@ pub fn render(file: &PointerFile, facts: &PointerFacts<'_>) -> Vec<u8> {
             format!("{document:#}\n")
         }
         PointerFormat::Template => {
-            let mut text = file.template.clone();
-            for (name, value) in [
-                ("{model}", facts.model.to_string()),
-                ("{version}", facts.version.to_string()),
-                ("{path}", facts.path.clone()),
-                ("{sha256}", facts.sha256.to_string()),
-                ("{kind}", facts.kind.to_string()),
-                ("{promoted_at}", facts.promoted_at.to_string()),
-                ("{event_seq}", facts.event_seq.to_string()),
-            ] {
-                text = text.replace(name, &value);
-            }
+            let text = fill(&file.template, &|name| match name {
+                "model" => Some(facts.model.to_string()),
+                "version" => Some(facts.version.to_string()),
+                "path" => Some(facts.path.clone()),
+                "sha256" => Some(facts.sha256.to_string()),
+                "kind" => Some(facts.kind.to_string()),
+                "promoted_at" => Some(facts.promoted_at.to_string()),
+                "event_seq" => Some(facts.event_seq.to_string()),
+                _ => None,
+            });
             if text.ends_with('\n') { text } else { text + "\n" }
         }
     };
     text.into_bytes()
+}
+
+/// Replaces each `{name}` once, from left to right; what was filled in is not looked at again.
+fn fill(template: &str, value: &dyn Fn(&str) -> Option<String>) -> String {
+    let mut out = String::new();
+    let mut rest = template;
+    while let Some(open) = rest.find('{') {
+        out.push_str(&rest[..open]);
+        rest = &rest[open..];
+        let name = rest[1..].split('}').next().unwrap_or("");
+        match value(name).filter(|_| rest[1 + name.len()..].starts_with('}')) {
+            Some(text) => {
+                out.push_str(&text);
+                rest = &rest[name.len() + 2..];
+            }
+            None => {
+                out.push('{');
+                rest = &rest[1..];
+            }
+        }
+    }
+    out + rest
 }
 
 /// What a pointer file from outside seems to name.

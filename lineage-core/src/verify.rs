@@ -3,6 +3,8 @@
 //! In this order: the log reads and is chained; the tables are what the log gives; the bytes, pointer
 //! files and `metadata.json` are what the entries claim.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::context::Context;
@@ -231,7 +233,10 @@ impl Outside<'_> {
 
     fn people(&mut self) -> Result<(), VerifyError> {
         for person in self.reader.people()? {
-            if !person.opens() {
+            if person.opening.is_none() {
+                let detail = "the name behind this id was deleted without an entry that says so";
+                self.check.error("person-missing", person.person, detail.to_owned());
+            } else if !person.opens() {
                 let detail = "the stored name is not the one that was committed to in the log";
                 self.check.error("person-differs", person.person, detail.to_owned());
             }
@@ -360,18 +365,29 @@ impl Outside<'_> {
         Ok(())
     }
 
+    /// At each path the `metadata.json` of the newest version that was recorded there.
     fn metadata_files(&mut self) -> Result<(), VerifyError> {
-        for owed in self.reader.owed_files(OwedKind::Metadata)? {
+        let mut newest: BTreeMap<String, VersionRow> = BTreeMap::new();
+        for version in self.reader.all_versions()? {
+            newest.insert(version.metadata_path.clone(), version);
+        }
+        for (path, version) in newest {
             self.check.checked.metadata_files += 1;
-            let found: Option<Sha256> = owed::digest_at(self.layout(), &owed.path)?;
-            let subject = format!("{}@{}", owed.model, owed.name);
-            if found.is_some() && found == owed.replaces_sha256 && found != owed.content_sha256 {
-                let detail = format!("{} still holds what it held before", owed.path);
+            let expected = Sha256::of(&lookup::metadata_bytes(self.reader, &version)?);
+            let found = owed::digest_at(self.layout(), &path)?;
+            if found == Some(expected) {
+                continue;
+            }
+            let owed = self.reader.owed_file(OwedKind::Metadata, &path)?;
+            let owing = owed.is_some_and(|owed| !owed.settled && owed.replaces_sha256 == found);
+            let subject = version.reference();
+            if owing {
+                let detail = format!("{path} still holds what it held before");
                 self.check.error("metadata-owed", subject, detail);
             } else if found.is_none() {
-                self.check.note("metadata-gone", subject, format!("{} is gone", owed.path));
-            } else if found != owed.content_sha256 {
-                let detail = format!("{} is not what was written for it", owed.path);
+                self.check.note("metadata-gone", subject, format!("{path} is gone"));
+            } else {
+                let detail = format!("{path} is not what was written for it");
                 self.check.error("metadata-differs", subject, detail);
             }
         }

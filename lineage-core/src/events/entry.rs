@@ -171,6 +171,13 @@ impl Entry {
         Ok(Entry::deserialize(canonical::parse_canonical(bytes)?)?)
     }
 
+    /// Whether component, action and subject are those of the event.
+    pub(crate) fn envelops(&self, event: &Event) -> bool {
+        self.component == event.facts().component
+            && self.action == event.action()
+            && self.subject == event.subject()
+    }
+
     /// What happened.
     pub fn event(&self) -> Result<Event, EntryError> {
         match Event::from_details(&self.r#type, self.details_v, &self.details) {

@@ -138,6 +138,12 @@ impl Event {
         }
     }
 
+    /// Whether this program can apply events of a type and version. A new type also raises the
+    /// number of the tables' schema, so that an older program does not even open the registry.
+    pub(crate) fn is_known(name: &str, version: u32) -> bool {
+        Event::from_details(name, version, &Value::Null).is_some()
+    }
+
     /// Reads details of a released type and version; `None` when the pair is not known here.
     pub(crate) fn from_details(
         name: &str,

@@ -160,7 +160,7 @@ pub struct PointerRefused {
     pub to: Option<u64>,
     /// The exit code of the refusal.
     pub code: u8,
-    /// The refusal's name, e.g. `artifact-differs`.
+    /// The refusal's name, e.g. `bytes-lost`.
     pub cause: String,
     /// The caller's reason for the attempt.
     pub reason: Option<String>,

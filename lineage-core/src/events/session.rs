@@ -282,7 +282,10 @@ impl MetricValue {
 
     /// Reads a decimal number, or `nan`, `inf`, `infinity` in any case and with a sign.
     pub fn parse(text: &str) -> Option<MetricValue> {
-        text.parse().ok().map(MetricValue)
+        let value: f64 = text.parse().ok()?;
+        // "1e999" is a number that a double cannot hold, not infinity.
+        let overflown = value.is_infinite() && text.bytes().any(|byte| byte.is_ascii_digit());
+        (!overflown).then_some(MetricValue(value))
     }
 }
 

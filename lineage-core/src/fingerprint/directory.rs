@@ -102,7 +102,17 @@ impl Manifest {
                 size_bytes: size.parse().map_err(|_| wrong)?,
             });
         }
-        if manifest.to_bytes() == bytes { Ok(manifest) } else { Err(ManifestError { line: 1 }) }
+        let ordered =
+            manifest.files.windows(2).all(|w| w[0].path.as_bytes() < w[1].path.as_bytes())
+                && manifest.excludes.windows(2).all(|pair| pair[0] < pair[1]);
+        let inside = |path: &str| path.split('/').all(|part| !matches!(part, "" | "." | ".."));
+        if manifest.to_bytes() != bytes
+            || !ordered
+            || !manifest.files.iter().all(|file| inside(&file.path))
+        {
+            return Err(ManifestError { line: 1 });
+        }
+        Ok(manifest)
     }
 
     /// The directory's identity.

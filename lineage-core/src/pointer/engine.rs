@@ -532,7 +532,7 @@ impl Attempt<'_> {
             Ok(Some((seq, owing, target)))
         })?;
         let Some((seq, owing, target)) = committed else { return Ok(None) };
-        let (file, abandoned) = finish(owing, context);
+        let (file, abandoned) = finish(registry, owing, context);
         let mut moved = self.moved(choice, served, Some(seq), file, target);
         moved.abandoned_files = abandoned;
         Ok(Some(moved))
@@ -593,7 +593,7 @@ impl Attempt<'_> {
             let seq = row.map_or(0, |row| row.seq);
             owe_file(writer, self.model, self.pointer, seq, status, context)
         })?;
-        (moved.pointer_file, moved.abandoned_files) = finish(owing, context);
+        (moved.pointer_file, moved.abandoned_files) = finish(registry, owing, context);
         Ok(moved)
     }
 
@@ -658,7 +658,7 @@ fn overwritten(status: &PointerFileStatus) -> Option<OverwrittenFile> {
 
 /// A pointer file whose new content is prepared.
 pub(super) struct Owing {
-    path: String,
+    file: OwedFile,
     prepared: PreparedPointer,
     abandoned: Vec<String>,
 }
@@ -688,27 +688,33 @@ pub(super) fn owe_file(
     };
     let prepared =
         PreparedPointer::new(writer.layout(), &status.file, content.as_deref(), context)?;
-    writer.owe(&OwedFile {
-        path: status.file.path.clone(),
+    let file = OwedFile {
+        path: status.file.path,
         kind: OwedKind::Pointer,
         model: model.to_string(),
         name: pointer.to_string(),
         seq,
         content_sha256: content.as_deref().map(crate::digest::Sha256::of),
         replaces_sha256: status.found_sha256,
-    })?;
-    Ok(Some(Owing { path: status.file.path, prepared, abandoned }))
+        settled: false,
+    };
+    writer.owe(&file)?;
+    Ok(Some(Owing { file, prepared, abandoned }))
 }
 
 /// Puts the prepared file in place. A failure leaves it owed; the move itself is durable.
 pub(super) fn finish(
+    registry: &mut Registry,
     owing: Option<Owing>,
     context: &Context<'_>,
 ) -> (Option<PointerFileState>, Vec<String>) {
     let Some(owing) = owing else { return (None, Vec::new()) };
     let (state, problem) = match owing.prepared.place(context) {
-        Ok(()) => ("written", None),
+        Ok(()) => {
+            registry.settle(context, std::slice::from_ref(&owing.file));
+            ("written", None)
+        }
         Err(error) => ("owed", Some(error.to_string())),
     };
-    (Some(PointerFileState { path: owing.path, state, problem }), owing.abandoned)
+    (Some(PointerFileState { path: owing.file.path, state, problem }), owing.abandoned)
 }

@@ -45,7 +45,9 @@ pub(super) fn named_versions(
     }
     if found.is_empty() {
         // A path from another machine: what counts is where it ends.
-        let tail = |long: &str, short: &str| long.ends_with(&format!("/{short}"));
+        let tail = |long: &str, short: &str| {
+            long == short || long.ends_with(&format!("/{}", short.trim_start_matches('/')))
+        };
         found.extend(
             versions
                 .into_iter()
@@ -69,7 +71,7 @@ fn candidates(reader: &Reader<'_>, file: &PointerFile, written: &str) -> Vec<Str
     let mut found = Vec::new();
     for base in bases {
         let joined = layout.absolute(&base).join(written);
-        let path = layout.relative_from(".", &joined.to_string_lossy());
+        let path = layout.recorded_by_name(&joined.to_string_lossy());
         if !found.contains(&path) {
             found.push(path);
         }
@@ -194,7 +196,7 @@ pub(super) fn accept(
     })?;
     moved.event_seq = Some(seq);
     moved.rollback_target = target;
-    (moved.pointer_file, moved.abandoned_files) = finish(owing, context);
+    (moved.pointer_file, moved.abandoned_files) = finish(registry, owing, context);
     Ok(moved)
 }
 

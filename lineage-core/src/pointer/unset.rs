@@ -88,7 +88,7 @@ pub fn unset(
         moved.changed = true;
         moved.event_seq = Some(seq);
         moved.rollback_target = target;
-        (moved.pointer_file, moved.abandoned_files) = finish(owing, context);
+        (moved.pointer_file, moved.abandoned_files) = finish(registry, owing, context);
     }
     drop(lock);
     moved.unrepaired = in_flight.unrepaired;

@@ -1,10 +1,14 @@
 //! Metrics, parameters and feature lists from the files that training scripts write.
 
+use std::collections::BTreeSet;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::canonical;
 use crate::events::{Metric, MetricValue, Parameter, ParameterType};
-use crate::names::{KeyName, MetricName};
+use crate::names::{MetricName, NameError};
 
 /// A file of metrics, parameters or features could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,13 +40,41 @@ pub struct NamedMetrics {
 /// `{"validation": {"auc": 0.9}}` is `validation.auc`. `NaN` and `Infinity`, which Python writes
 /// without quotes, are understood.
 pub fn metrics_from_json(bytes: &[u8]) -> Result<NamedMetrics, InputFileError> {
-    metrics_from_value(&parse(bytes)?)
+    let mut found = NamedMetrics::default();
+    for (name, leaf) in leaves(&readable(bytes)?)? {
+        let text = leaf.trim_matches('"');
+        let number = leaf == text || is_special(text);
+        match MetricValue::parse(text).filter(|_| number) {
+            Some(value) => {
+                let MetricName { split, name } = name.parse().map_err(named)?;
+                found.metrics.push(Metric { split, name, value });
+            }
+            None => found.skipped.push(name),
+        }
+    }
+    Ok(found)
 }
 
 /// Reads a JSON object of parameters. Nested objects join their keys with dots; the text of each
 /// value is kept.
 pub fn parameters_from_json(bytes: &[u8]) -> Result<Vec<Parameter>, InputFileError> {
-    parameters_from_value(&parse(bytes)?)
+    let mut found = Vec::new();
+    for (name, leaf) in leaves(&readable(bytes)?)? {
+        let (text, r#type) = match leaf.as_bytes().first() {
+            Some(b'"') => {
+                let text: String = serde_json::from_str(&leaf).map_err(not_json)?;
+                let special = is_special(&text);
+                (text, if special { ParameterType::Float } else { ParameterType::String })
+            }
+            Some(b'[' | b'{') => (leaf, ParameterType::Json),
+            Some(b'n') => (leaf, ParameterType::Null),
+            Some(b't' | b'f') => (leaf, ParameterType::Bool),
+            _ if leaf.contains(['.', 'e', 'E']) => (leaf, ParameterType::Float),
+            _ => (leaf, ParameterType::Int),
+        };
+        found.push(Parameter { name: name.parse().map_err(named)?, text, r#type });
+    }
+    Ok(found)
 }
 
 /// Reads column names: a JSON array of them, a JSON object whose values are such arrays, or text
@@ -55,7 +87,8 @@ pub fn features_from_file(bytes: &[u8]) -> Result<Vec<String>, InputFileError> {
         return Ok(lines.map(str::to_owned).collect());
     }
     let shape = || InputFileError::Shape { expected: "column names" };
-    let lists = match parse(bytes)? {
+    let parsed = canonical::parse(readable(bytes)?.as_bytes());
+    let lists = match parsed.map_err(|error| InputFileError::Json(error.to_string()))? {
         Value::Array(items) => vec![Value::Array(items)],
         // serde_json sorts the keys; the order of the lists is that of their names.
         Value::Object(map) => map.into_iter().map(|(_, value)| value).collect(),
@@ -70,90 +103,91 @@ pub fn features_from_file(bytes: &[u8]) -> Result<Vec<String>, InputFileError> {
     Ok(names)
 }
 
-pub(super) fn metrics_from_value(value: &Value) -> Result<NamedMetrics, InputFileError> {
-    let mut found = NamedMetrics::default();
-    if value.is_null() {
-        return Ok(found);
-    }
-    for (name, leaf) in leaves(value)? {
-        let number = match leaf {
-            Value::Number(number) => number.as_f64().map(MetricValue),
-            Value::String(text) if is_special(text) => MetricValue::parse(text),
-            _ => None,
-        };
-        match number {
-            Some(value) => {
-                let MetricName { split, name } = name
-                    .parse()
-                    .map_err(|e: crate::names::NameError| InputFileError::Name(e.to_string()))?;
-                found.metrics.push(Metric { split, name, value });
-            }
-            None => found.skipped.push(name),
-        }
-    }
-    Ok(found)
-}
-
 fn is_special(text: &str) -> bool {
     matches!(text, "NaN" | "Infinity" | "-Infinity" | "-0")
 }
 
-pub(super) fn parameters_from_value(value: &Value) -> Result<Vec<Parameter>, InputFileError> {
-    let mut found = Vec::new();
-    if value.is_null() {
-        return Ok(found);
-    }
-    for (name, leaf) in leaves(value)? {
-        let (text, r#type) = match leaf {
-            Value::Null => ("null".to_owned(), ParameterType::Null),
-            Value::Bool(value) => (value.to_string(), ParameterType::Bool),
-            Value::Number(number) if number.is_f64() => (number.to_string(), ParameterType::Float),
-            Value::Number(number) => (number.to_string(), ParameterType::Int),
-            Value::String(text) => (text.clone(), ParameterType::String),
-            other => (other.to_string(), ParameterType::Json),
-        };
-        let name: KeyName = name
-            .parse()
-            .map_err(|e: crate::names::NameError| InputFileError::Name(e.to_string()))?;
-        found.push(Parameter { name, text, r#type });
-    }
-    Ok(found)
+fn named(error: NameError) -> InputFileError {
+    InputFileError::Name(error.to_string())
 }
 
-/// The leaves of nested objects, with their keys joined by dots. Arrays and empty objects are leaves.
-fn leaves(value: &Value) -> Result<Vec<(String, &Value)>, InputFileError> {
-    let Value::Object(_) = value else {
-        return Err(InputFileError::Shape { expected: "a JSON object of names and values" });
-    };
-    let mut found = Vec::new();
-    collect("", value, &mut found);
-    Ok(found)
+fn not_json(error: serde_json::Error) -> InputFileError {
+    InputFileError::Json(error.to_string())
 }
 
-fn collect<'a>(prefix: &str, value: &'a Value, found: &mut Vec<(String, &'a Value)>) {
-    match value {
-        Value::Object(map) if !map.is_empty() || prefix.is_empty() => {
-            for (key, inner) in map {
-                let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-                collect(&name, inner, found);
-            }
-        }
-        leaf => found.push((prefix.to_owned(), leaf)),
-    }
-}
-
-fn parse(bytes: &[u8]) -> Result<Value, InputFileError> {
+/// The text of a JSON file, with the bare words of Python's json module in quotes.
+pub(super) fn readable(bytes: &[u8]) -> Result<String, InputFileError> {
     let text = std::str::from_utf8(bytes)
         .map_err(|_| InputFileError::Json("the file is not valid UTF-8".to_owned()))?;
-    let text = text.trim_start_matches('\u{feff}');
-    let first = canonical::parse(text.as_bytes());
-    let error = match first {
-        Ok(value) => return Ok(value),
-        Err(error) => error,
-    };
-    match canonical::parse(quote_specials(text).as_bytes()) {
-        Ok(value) => Ok(value),
-        Err(_) => Err(InputFileError::Json(error.to_string())),
+    Ok(quote_specials(text.trim_start_matches('\u{feff}')))
+}
+
+/// Objects nested more deeply than this are no list of metrics.
+const DEPTH_MAX: usize = 64;
+
+/// The leaves of nested objects, with their keys joined by dots and their text as it stands.
+/// Arrays and empty objects are leaves.
+fn leaves(text: &str) -> Result<Vec<(String, String)>, InputFileError> {
+    if !text.trim_start().starts_with('{') && serde_json::from_str::<IgnoredAny>(text).is_ok() {
+        return Err(InputFileError::Shape { expected: "a JSON object of names and values" });
+    }
+    let mut found = Vec::new();
+    collect("", text, 0, &mut found)?;
+    found.sort();
+    Ok(found)
+}
+
+fn collect(
+    prefix: &str,
+    text: &str,
+    depth: usize,
+    found: &mut Vec<(String, String)>,
+) -> Result<(), InputFileError> {
+    if depth > DEPTH_MAX {
+        return Err(InputFileError::Shape { expected: "objects nested less deeply" });
+    }
+    let members: Members = serde_json::from_str(text).map_err(not_json)?;
+    for (key, raw) in members.0 {
+        let name = if prefix.is_empty() { key } else { format!("{prefix}.{key}") };
+        let leaf = raw.get();
+        let empty = leaf.trim_start_matches('{').trim_start().starts_with('}');
+        if leaf.starts_with('{') && !empty {
+            collect(&name, leaf, depth + 1, found)?;
+        } else {
+            found.push((name, leaf.to_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// The members of an object, with the text of each value; a key that occurs twice is an error.
+struct Members(Vec<(String, Box<RawValue>)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a JSON object of names and values")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Members, A::Error> {
+                let (mut members, mut seen) = (Vec::new(), BTreeSet::new());
+                while let Some(key) = access.next_key::<String>()? {
+                    if !seen.insert(key.clone()) {
+                        let problem = format!("the key \"{key}\" occurs twice");
+                        return Err(serde::de::Error::custom(problem));
+                    }
+                    members.push((key, access.next_value()?));
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(Reader)
     }
 }
 
@@ -219,11 +253,20 @@ mod tests {
     #[test]
     fn parameters_keep_their_text_and_type() {
         let found =
-            parameters_from_json(br#"{"lr": 0.1, "depth": 6, "k": {"a": [1, 2]}, "b": true}"#)
+            parameters_from_json(br#"{"lr": 0.10, "depth": 6, "k": {"a": [1, 2]}, "b": true, "n": 18446744073709551617}"#)
                 .unwrap();
         let shown: Vec<_> =
             found.iter().map(|p| format!("{}={}:{}", p.name, p.text, p.r#type.as_str())).collect();
-        assert_eq!(shown, ["b=true:bool", "depth=6:int", "k.a=[1,2]:json", "lr=0.1:float"]);
+        assert_eq!(
+            shown,
+            [
+                "b=true:bool",
+                "depth=6:int",
+                "k.a=[1, 2]:json",
+                "lr=0.10:float",
+                "n=18446744073709551617:int"
+            ]
+        );
     }
 
     #[test]
@@ -237,8 +280,11 @@ mod tests {
 
     #[test]
     fn broken_files_are_refused() {
-        for bad in [&b"[1]"[..], b"{", br#"{"a":1,"a":2}"#, b"\xff", b"3"] {
+        let deep = "{\"a\":".repeat(100_000);
+        for bad in [&b"[1]"[..], b"{", br#"{"a":1,"a":2}"#, b"\xff", b"3", deep.as_bytes()] {
             assert!(metrics_from_json(bad).is_err());
         }
+        let deep = format!("{}1{}", "{\"a\":".repeat(1000), "}".repeat(1000));
+        assert!(metrics_from_json(deep.as_bytes()).is_err());
     }
 }

@@ -116,7 +116,9 @@ pub fn record(
     request: &RecordRequest,
     context: &Context<'_>,
 ) -> Result<Recorded, RecordError> {
-    request.check()?;
+    let mut request = request.clone();
+    request.normalise()?;
+    let request = &request;
     let in_flight =
         if request.dry_run { None } else { Some(owed::enter(registry, settings, context)?) };
     let gathered = gather(registry, request, context)?;
@@ -127,8 +129,7 @@ pub fn record(
         None => None,
     };
     if request.dry_run {
-        let outcome = registry.read(|reader| check_repetition(reader, request, &gathered))?;
-        return preview(registry, request, &gathered, outcome, warnings, metadata);
+        return preview(registry, request, &gathered, warnings, &metadata, context);
     }
     let mut gathered = gathered;
     store_bytes(registry.layout(), request, &mut gathered, context)?;
@@ -143,8 +144,8 @@ pub fn record(
             None => 0,
         };
         let (session, details) = event(request, &gathered, number, &metadata, context);
-        let appended =
-            writer.append(&Event::SessionCompleted(Box::new(details)), Some(&session))?;
+        let event = Event::SessionCompleted(Box::new(details.clone()));
+        let appended = writer.append(&event, Some(&session))?;
         let mut owed = None;
         if let Some(target) = &metadata {
             let bytes = metadata::bytes(&appended.entry, &appended.sha256)
@@ -157,17 +158,16 @@ pub fn record(
                 seq: appended.entry.seq,
                 content_sha256: Some(Sha256::of(&bytes)),
                 replaces_sha256: target.replaces,
+                settled: false,
             };
             writer.owe(&file)?;
             owed = Some(file);
         }
-        Ok(Outcome::New { session, number, owed })
+        Ok(Outcome::New { session, details: Box::new(details), owed })
     })?;
     match outcome {
-        Outcome::Earlier(earlier) => {
-            earlier_result(registry, request, &gathered, &earlier, warnings)
-        }
-        Outcome::New { session, number, owed } => {
+        Outcome::Earlier(earlier) => earlier_result(registry, &earlier, gathered.twins, warnings),
+        Outcome::New { session, details, owed } => {
             if let Some(owed) = &owed
                 && let Err(error) = owed::place_metadata(registry, owed, context)
             {
@@ -177,14 +177,13 @@ pub fn record(
                 );
                 warnings.push(Warning { code: "metadata-owed", message });
             }
-            let version = gathered.artifact.as_ref().map(|_| number);
-            Ok(result(request, &gathered, session, version, true, warnings, metadata))
+            Ok(result(&details, session, true, gathered.twins, warnings))
         }
     }
 }
 
 enum Outcome {
-    New { session: String, number: u64, owed: Option<OwedFile> },
+    New { session: String, details: Box<SessionCompleted>, owed: Option<OwedFile> },
     Earlier(Box<SessionRow>),
 }
 
@@ -573,91 +572,82 @@ fn dataset_use(request: &RecordRequest, dataset: &GatheredDataset) -> DatasetUse
 }
 
 fn result(
-    request: &RecordRequest,
-    gathered: &Gathered,
+    details: &SessionCompleted,
     session: String,
-    version: Option<u64>,
     changed: bool,
+    twins: Vec<String>,
     warnings: Vec<Warning>,
-    metadata: Option<MetadataTarget>,
 ) -> Recorded {
+    let version = details.version.as_ref();
     Recorded {
-        model: request.model.to_string(),
-        version,
-        label: request.label.clone(),
+        model: details.model.to_string(),
+        version: version.map(|version| version.number),
+        label: version.and_then(|version| version.label.clone()),
         session,
         changed,
-        artifact: gathered.artifact.as_ref().map(|artifact| RecordedArtifact {
-            path: artifact.path.clone(),
-            kind: artifact.found.kind,
-            sha256: artifact.found.sha256,
-            size_bytes: artifact.found.size_bytes,
-            files: artifact.found.files(),
+        artifact: version.map(|version| RecordedArtifact {
+            path: version.path.clone(),
+            kind: version.kind,
+            sha256: version.sha256,
+            size_bytes: version.size_bytes,
+            files: version.files,
         }),
-        datasets: gathered
-            .datasets
-            .iter()
-            .map(|d| RecordedDataset {
-                role: d.request.role.to_string(),
-                name: d.name.to_string(),
-                path: d.path.clone(),
-                kind: d.found.kind,
-                sha256: d.found.sha256,
-                content_sha256: None,
-                rows: d.found.table.as_ref().map(|table| table.rows),
-                columns: d.found.table.as_ref().map(|table| table.columns.len() as u64),
-                hashed: Hashed::Bytes,
-            })
-            .collect(),
-        twins: gathered.twins.clone(),
+        datasets: details.datasets.iter().map(recorded_dataset).collect(),
+        twins,
         warnings,
-        metadata_path: metadata.map(|target| target.path),
+        metadata_path: version.map(|version| version.metadata_path.clone()),
     }
 }
 
+fn recorded_dataset(dataset: &DatasetUse) -> RecordedDataset {
+    let table = dataset.table.as_ref();
+    RecordedDataset {
+        role: dataset.role.to_string(),
+        name: dataset.name.to_string(),
+        path: dataset.path.clone(),
+        kind: dataset.kind,
+        sha256: dataset.sha256,
+        content_sha256: table.and_then(|table| table.content_sha256),
+        rows: table.map(|table| table.rows),
+        columns: table.map(|table| table.columns.count),
+        hashed: dataset.hashed,
+    }
+}
+
+/// What the earlier call recorded, as it recorded it.
 fn earlier_result(
     registry: &Registry,
-    request: &RecordRequest,
-    gathered: &Gathered,
     earlier: &SessionRow,
-    warnings: Vec<Warning>,
+    mut twins: Vec<String>,
+    mut warnings: Vec<Warning>,
 ) -> Result<Recorded, RecordError> {
-    let path = registry.read(|reader| {
-        let (entry, _) = lookup::entry(reader, earlier.seq)?;
-        Ok::<_, StoreError>(entry.details["version"]["metadata_path"].as_str().map(str::to_owned))
-    })?;
-    let metadata = path.map(|path| MetadataTarget { path, replaces: None });
-    let mut recorded = result(
-        request,
-        gathered,
-        earlier.session.clone(),
-        earlier.version,
-        false,
-        warnings,
-        metadata,
-    );
-    recorded.label = earlier.label.clone();
-    let own = earlier.version.map(|number| format!("{}@{number}", request.model));
-    recorded.twins.retain(|twin| Some(twin) != own.as_ref());
-    recorded.warnings.retain(|warning| !matches!(warning.code, "twin" | "twin-file"));
-    Ok(recorded)
+    let (entry, _) = registry.read(|reader| lookup::entry(reader, earlier.seq))?;
+    let Event::SessionCompleted(details) = entry.event().map_err(StoreError::from)? else {
+        let problem = "it is not the session that its row says".to_owned();
+        return Err(StoreError::Inapplicable { seq: earlier.seq, problem }.into());
+    };
+    let own = earlier.version.map(|number| format!("{}@{number}", earlier.model));
+    twins.retain(|twin| Some(twin) != own.as_ref());
+    // That this repeats the earlier call is the answer, not a warning.
+    warnings.retain(|warning| !matches!(warning.code, "twin" | "twin-file"));
+    Ok(result(&details, earlier.session.clone(), false, twins, warnings))
 }
 
 fn preview(
     registry: &Registry,
     request: &RecordRequest,
     gathered: &Gathered,
-    earlier: Option<SessionRow>,
     warnings: Vec<Warning>,
-    metadata: Option<MetadataTarget>,
+    metadata: &Option<MetadataTarget>,
+    context: &Context<'_>,
 ) -> Result<Recorded, RecordError> {
-    if let Some(earlier) = earlier {
-        return earlier_result(registry, request, gathered, &earlier, warnings);
+    if let Some(earlier) = registry.read(|reader| check_repetition(reader, request, gathered))? {
+        return earlier_result(registry, &earlier, gathered.twins.clone(), warnings);
     }
     let latest = registry.read(|reader| reader.latest_version(&request.model))?;
     let next = latest.map_or(1, |version| version.number + 1);
-    let version = gathered.artifact.as_ref().map(|_| next);
-    Ok(result(request, gathered, String::new(), version, true, warnings, metadata))
+    let (_, details) = event(request, gathered, next, metadata, context);
+    Ok(result(&details, String::new(), true, gathered.twins.clone(), warnings))
 }
 
 /// For messages: what could not be put right before this command.

@@ -4,17 +4,16 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::inputs::{self, InputFileError};
-use crate::canonical;
 use crate::context::Timestamp;
 use crate::events::{Metric, Parameter, RowRange, SchemaSource, Tag};
 use crate::files::FileError;
 use crate::fingerprint::{Fingerprint, FingerprintError, StandIn, TableFormat};
 use crate::layout::LayoutError;
 use crate::lookup::LookupError;
-use crate::names::{DatasetName, KeyName, Label, ModelName, NameError, Reference, Role};
+use crate::names::{DatasetName, Label, ModelName, NameError, Reference, Role};
 use crate::store::StoreError;
 
 /// Why a session was not recorded. Nothing was written.
@@ -42,6 +41,17 @@ pub enum RecordError {
     /// The seed is not a whole number.
     #[error("the seed \"{0}\" is not a whole number")]
     Seed(String),
+    /// A key that every call without one would share.
+    #[error("the idempotency key is empty")]
+    EmptyKey,
+    /// A range that ends before it begins.
+    #[error("the row range {first} to {last} ends before it begins")]
+    RowRange {
+        /// The first row.
+        first: u64,
+        /// The last row.
+        last: u64,
+    },
     /// A label without an artifact would name nothing.
     #[error("a label names a version, and without an artifact there is none")]
     LabelWithoutArtifact,
@@ -243,7 +253,7 @@ impl RecordRequest {
         self.check()
     }
 
-    pub(super) fn check(&self) -> Result<(), RecordError> {
+    fn check(&self) -> Result<(), RecordError> {
         unique("metric", self.metrics.iter().map(|m| m.full_name().to_string()))?;
         unique("parameter", self.params.iter().map(|p| p.name.to_string()))?;
         unique("tag", self.tags.iter().map(|t| t.name.to_string()))?;
@@ -259,6 +269,13 @@ impl RecordRequest {
             if !plain {
                 return Err(RecordError::Seed(seed.chars().take(60).collect()));
             }
+        }
+        if self.idempotency_key.as_deref() == Some("") {
+            return Err(RecordError::EmptyKey);
+        }
+        let mut ranges = self.datasets.iter().filter_map(|dataset| dataset.row_range);
+        if let Some(range) = ranges.find(|range| range.first > range.last) {
+            return Err(RecordError::RowRange { first: range.first, last: range.last });
         }
         if self.label.is_some() && self.artifact.is_none() {
             return Err(RecordError::LabelWithoutArtifact);
@@ -322,15 +339,15 @@ pub struct RecordSpec {
     pub model: Option<ModelName>,
     pub artifact: Option<PathBuf>,
     pub data: Vec<SpecDataset>,
-    pub metrics: Value,
-    pub params: Value,
-    pub seed: Option<Value>,
+    pub metrics: Option<Box<RawValue>>,
+    pub params: Option<Box<RawValue>>,
+    pub seed: Option<Box<RawValue>>,
     pub label: Option<Label>,
     pub model_type: Option<String>,
     pub features: Vec<String>,
     pub target: Vec<String>,
     pub derived_from: Vec<String>,
-    pub tags: std::collections::BTreeMap<String, String>,
+    pub tags: Option<Box<RawValue>>,
     pub note: Option<String>,
     pub exclude: Vec<String>,
     pub idempotency_key: Option<String>,
@@ -355,19 +372,31 @@ pub struct SpecDataset {
 }
 
 impl RecordSpec {
-    /// Reads a specification.
+    /// Reads a specification. Numbers keep their text.
     pub fn parse(bytes: &[u8]) -> Result<RecordSpec, SpecError> {
-        let value =
-            canonical::parse(bytes).map_err(|error| SpecError::Invalid(error.to_string()))?;
-        RecordSpec::deserialize(value).map_err(|error| SpecError::Invalid(error.to_string()))
+        let text = inputs::readable(bytes)?;
+        serde_json::from_str(&text).map_err(|error| SpecError::Invalid(error.to_string()))
     }
 
     /// Adds what the specification holds to `request`; metrics that are not numbers are returned.
     pub fn add_to(self, request: &mut RecordRequest) -> Result<Vec<String>, SpecError> {
         let invalid = |error: NameError| SpecError::Invalid(error.to_string());
-        let metrics = inputs::metrics_from_value(&self.metrics)?;
-        request.metrics.extend(metrics.metrics);
-        request.params.extend(inputs::parameters_from_value(&self.params)?);
+        let raw = |value: &Option<Box<RawValue>>| value.as_ref().map(|raw| raw.get().to_owned());
+        let mut skipped = Vec::new();
+        if let Some(text) = raw(&self.metrics) {
+            let metrics = inputs::metrics_from_json(text.as_bytes())?;
+            request.metrics.extend(metrics.metrics);
+            skipped = metrics.skipped;
+        }
+        if let Some(text) = raw(&self.params) {
+            request.params.extend(inputs::parameters_from_json(text.as_bytes())?);
+        }
+        if let Some(text) = raw(&self.tags) {
+            for tag in inputs::parameters_from_json(text.as_bytes())? {
+                request.tags.push(Tag { name: tag.name, value: tag.text });
+            }
+        }
+        let seed = raw(&self.seed).map(|text| text.trim_matches('"').to_owned());
         for dataset in self.data {
             request.datasets.push(DatasetRequest {
                 role: dataset.role,
@@ -378,10 +407,6 @@ impl RecordSpec {
                 row_range: dataset.row_range,
             });
         }
-        for (name, value) in self.tags {
-            let name: KeyName = name.parse().map_err(invalid)?;
-            request.tags.push(Tag { name, value });
-        }
         for reference in self.derived_from {
             request.derived_from.push(reference.parse().map_err(invalid)?);
         }
@@ -389,10 +414,6 @@ impl RecordSpec {
         request.target.extend(self.target);
         request.exclude.extend(self.exclude);
         once("artifact", &mut request.artifact, self.artifact)?;
-        let seed = self.seed.map(|seed| match seed {
-            Value::String(text) => text,
-            other => other.to_string(),
-        });
         once("seed", &mut request.seed, seed)?;
         once("label", &mut request.label, self.label)?;
         once("model_type", &mut request.model_type, self.model_type)?;
@@ -402,7 +423,7 @@ impl RecordSpec {
         once("metadata", &mut request.metadata, self.metadata)?;
         request.store &= self.store.unwrap_or(true);
         request.allow_stand_in |= self.allow_pointer;
-        Ok(metrics.skipped)
+        Ok(skipped)
     }
 }
 

@@ -147,8 +147,8 @@ impl Tables<'_> {
     ) -> Result<(), StoreError> {
         self.run(
             "INSERT INTO version (model, number, label, session, path, kind, sha256, size_bytes, \
-             files, stored, largest_file_path, largest_file_sha256, seq, created) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+             files, stored, metadata_path, largest_file_path, largest_file_sha256, seq, created) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
             params![
                 details.model.as_str(),
                 int(version.number),
@@ -160,6 +160,7 @@ impl Tables<'_> {
                 int(version.size_bytes),
                 int(version.files),
                 version.stored,
+                version.metadata_path,
                 version.largest_file_path,
                 version.largest_file_sha256.to_string(),
                 int(self.entry.seq),
@@ -199,11 +200,7 @@ impl Tables<'_> {
                 params![model, pointer, int(version), int(self.entry.seq)],
             )?;
         }
-        // Putting a version live on purpose ends its quarantine.
-        self.run(
-            "DELETE FROM quarantine WHERE model = ?1 AND pointer = ?2 AND version = ?3",
-            params![model, pointer, int(moved.to)],
-        )?;
+        self.end_quarantine(model, pointer, moved.to)?;
         let rollback = moved.action == crate::events::MoveAction::Rollback;
         self.change(&Change {
             model,
@@ -220,6 +217,7 @@ impl Tables<'_> {
     fn pointer_adopted(&self, adopted: &PointerAdopted) -> Result<(), StoreError> {
         let (model, pointer) = (adopted.model.as_str(), adopted.pointer.as_str());
         self.push(model, pointer, Some(adopted.to))?;
+        self.end_quarantine(model, pointer, adopted.to)?;
         self.change(&Change {
             model,
             pointer,
@@ -248,6 +246,10 @@ impl Tables<'_> {
     }
 
     fn pointer_refused(&self, refused: &PointerRefused) -> Result<(), StoreError> {
+        let reason = match &refused.reason {
+            Some(reason) => format!("{}: {reason}", refused.cause),
+            None => refused.cause.clone(),
+        };
         self.history(&Change {
             model: refused.model.as_str(),
             pointer: refused.pointer.as_str(),
@@ -256,8 +258,16 @@ impl Tables<'_> {
             to: refused.to,
             served: None,
             rolled_back_from: None,
-            reason: Some(&refused.cause),
+            reason: Some(&reason),
         })
+    }
+
+    /// Putting a version live on purpose ends its quarantine.
+    fn end_quarantine(&self, model: &str, pointer: &str, version: u64) -> Result<(), StoreError> {
+        self.run(
+            "DELETE FROM quarantine WHERE model = ?1 AND pointer = ?2 AND version = ?3",
+            params![model, pointer, int(version)],
+        )
     }
 
     fn push(&self, model: &str, pointer: &str, version: Option<u64>) -> Result<(), StoreError> {

@@ -96,6 +96,9 @@ impl Fold {
             }
             match Entry::parse(bytes) {
                 Ok(entry) => {
+                    if entry.to_bytes().is_ok_and(|again| again != bytes) {
+                        report("entry-malformed", "it is not written as lineage writes".to_owned());
+                    }
                     if entry.seq != seq {
                         report("sequence-gap", format!("it calls itself entry {}", entry.seq));
                     }
@@ -108,8 +111,12 @@ impl Fold {
                         report("foreign-registry", detail);
                     }
                     if applying {
-                        let applied = entry
-                            .event()
+                        let event = entry.event();
+                        if event.as_ref().is_ok_and(|event| !entry.envelops(event)) {
+                            let detail = "its envelope does not fit its details".to_owned();
+                            report("entry-malformed", detail);
+                        }
+                        let applied = event
                             .map_err(StoreError::from)
                             .and_then(|event| apply::apply(&self.connection, &entry, &event));
                         if let Err(error) = applied {

@@ -8,10 +8,10 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::apply;
 use super::error::StoreError;
-use super::query::{self, Reader};
+use super::query::{self, OwedFile, Reader};
 use super::schema::{self, LOG_SCHEMA, Numbers, PROJECTION_SCHEMA};
 use super::write::{self, Writer};
-use crate::context::{Context, Step};
+use crate::context::{Context, Silent, Step};
 use crate::files::{self, FileError, Sharing, Wait};
 use crate::layout::Layout;
 
@@ -185,6 +185,13 @@ impl Registry {
                 Err(error)
             }
         }
+    }
+
+    /// Notes that files were put in place. Failing is no harm: the next command that writes sees the
+    /// files itself.
+    pub(crate) fn settle(&mut self, context: &Context<'_>, files: &[OwedFile]) {
+        let quiet = Context { observer: &Silent, actor: context.actor.clone(), ..*context };
+        let _ = self.write(&quiet, |writer| writer.settle(files));
     }
 
     /// Makes the tables again from the log, in one transaction; the log itself is not touched.

@@ -193,8 +193,10 @@ struct Tail {
 /// an entry that was altered.
 fn tail(connection: &Connection) -> Result<Option<Tail>, StoreError> {
     #[derive(Deserialize)]
-    struct Time {
+    struct Last {
         time: Timestamp,
+        r#type: String,
+        details_v: u32,
     }
     let last: Option<(i64, Vec<u8>, String)> = connection
         .prepare_cached("SELECT seq, entry, sha256 FROM event ORDER BY seq DESC LIMIT 1")?
@@ -207,8 +209,12 @@ fn tail(connection: &Connection) -> Result<Option<Tail>, StoreError> {
         let problem = "its bytes do not have the digest in its row".to_owned();
         return Err(StoreError::Inapplicable { seq, problem });
     }
-    let time: Time = serde_json::from_slice(&entry).map_err(EntryError::from)?;
-    Ok(Some(Tail { seq, sha256: actual, time: time.time }))
+    let last: Last = serde_json::from_slice(&entry).map_err(EntryError::from)?;
+    if !Event::is_known(&last.r#type, last.details_v) {
+        let (name, version) = (last.r#type, last.details_v);
+        return Err(EntryError::Unknown { seq, name, version }.into());
+    }
+    Ok(Some(Tail { seq, sha256: actual, time: last.time }))
 }
 
 /// The one function that adds to the log; `apply` follows in the same transaction.

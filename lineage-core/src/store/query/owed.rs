@@ -41,10 +41,12 @@ pub struct OwedFile {
     pub content_sha256: Option<Sha256>,
     /// The digest of the bytes that these replace; none when there was no file.
     pub replaces_sha256: Option<Sha256>,
+    /// Whether the file was seen with its content; from then on nothing but that content is ours.
+    pub settled: bool,
 }
 
 const COLUMNS: &str =
-    "SELECT path, kind, model, name, seq, content_sha256, replaces_sha256 FROM owed_file";
+    "SELECT path, kind, model, name, seq, content_sha256, replaces_sha256, settled FROM owed_file";
 
 fn owed(row: &Row<'_>) -> rusqlite::Result<OwedFile> {
     let kind: String = plain(row, "kind")?;
@@ -56,6 +58,7 @@ fn owed(row: &Row<'_>) -> rusqlite::Result<OwedFile> {
         seq: unsigned(row, "seq")?,
         content_sha256: optional_parsed(row, "content_sha256")?,
         replaces_sha256: optional_parsed(row, "replaces_sha256")?,
+        settled: plain(row, "settled")?,
     })
 }
 

@@ -32,6 +32,8 @@ pub struct VersionRow {
     pub files: u64,
     /// Whether the object store was given the bytes.
     pub stored: bool,
+    /// Where its `metadata.json` belongs, relative to the project root.
+    pub metadata_path: String,
     /// The largest file, within a directory.
     pub largest_file_path: String,
     /// Its digest.
@@ -101,7 +103,7 @@ pub struct LogFilter<'a> {
 }
 
 const SELECT_VERSION: &str = "SELECT model, number, label, session, path, kind, sha256, size_bytes, \
-    files, stored, largest_file_path, largest_file_sha256, seq, created FROM version";
+    files, stored, metadata_path, largest_file_path, largest_file_sha256, seq, created FROM version";
 
 const SELECT_SESSION: &str = "SELECT session.session AS session, session.model AS model, \
     session.version AS version, label, sha256, completed, person, completed_seq, request_sha256 \
@@ -128,6 +130,7 @@ fn version(row: &Row<'_>) -> rusqlite::Result<VersionRow> {
         size_bytes: unsigned(row, "size_bytes")?,
         files: unsigned(row, "files")?,
         stored: plain(row, "stored")?,
+        metadata_path: plain(row, "metadata_path")?,
         largest_file_path: plain(row, "largest_file_path")?,
         largest_file_sha256: parsed(row, "largest_file_sha256")?,
         seq: unsigned(row, "seq")?,
