@@ -50,9 +50,9 @@ CREATE TABLE version (
     PRIMARY KEY (model, number),
     UNIQUE (model, label)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX version_by_sha256 ON version (sha256);
-CREATE INDEX version_by_largest_file ON version (largest_file_sha256);
-CREATE INDEX version_by_path ON version (path);
+CREATE INDEX version_by_sha256 ON version (sha256, seq);
+CREATE INDEX version_by_largest_file ON version (largest_file_sha256, seq);
+CREATE INDEX version_by_path ON version (path, seq);
 
 CREATE TABLE dataset_use (
     session        TEXT NOT NULL REFERENCES session (session),

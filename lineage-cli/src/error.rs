@@ -126,6 +126,7 @@ impl From<FileError> for CliError {
         let message = error.to_string();
         let (kind, hint) = match &error {
             FileError::Interrupted => (ErrorKind::Interrupted, None),
+            FileError::NotRegular { .. } => (ErrorKind::NotRegular, Some("name a regular file")),
             FileError::LockTimeout { .. } => (
                 ErrorKind::LockTimeout,
                 Some("try again, or wait longer with --lock-timeout SECONDS"),
@@ -361,6 +362,10 @@ impl From<RecordError> for CliError {
                 ErrorKind::MetadataForeign,
                 "choose a place with --metadata PATH, or overwrite the file with --force",
             ),
+            RecordError::MetadataInside { .. } => with(
+                ErrorKind::MetadataForeign,
+                "it would no longer be what was recorded; choose another place with --metadata PATH",
+            ),
             RecordError::MetadataIsDirectory { .. } => usage(message),
             RecordError::MetadataUnwritable { .. } => {
                 with(ErrorKind::ReadOnly, "choose a writable place with --metadata PATH")
@@ -445,13 +450,18 @@ impl From<PointerError> for CliError {
                 ErrorKind::PointerMoved,
                 "look at `lineage status`, then decide anew".to_owned(),
             ),
-            PointerError::Drift { model, pointer_name, .. } => with(
+            PointerError::Drift { model, pointer_name, live, .. } => with(
                 ErrorKind::PointerFileDrift,
                 format!(
-                    "take it as the truth with `lineage promote {model}{} --accept-external`, or \
-                     write over it with --overwrite-external",
-                    pointer_flag(&pointer_name)
+                    "take it as the truth with `lineage promote {model}{flag} --accept-external`, or \
+                     write over it with `lineage promote {model}{flag}{version} --overwrite-external`",
+                    flag = pointer_flag(&pointer_name),
+                    version = live.map(|n| format!(" --version {n}")).unwrap_or_default(),
                 ),
+            ),
+            PointerError::UnwritablePath { .. } => with(
+                ErrorKind::Usage,
+                "rename the artifact, or use pointer-format = \"json\" in lineage.toml".to_owned(),
             ),
             PointerError::ExternalUnknown { model, .. } => with(
                 ErrorKind::ExternalUnknown,

@@ -58,6 +58,11 @@ impl Output {
         &self.observer
     }
 
+    /// Whether results are JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// Prints one result: as JSON, as its bare id, or as text for people.
     pub(crate) fn result<T: Serialize>(
         &mut self,
@@ -136,6 +141,12 @@ impl Output {
             self.observer.clear();
             to_stderr(&format!("{message}\n"));
         }
+    }
+
+    /// A plain line that scripts should find in their logs too.
+    pub(crate) fn note(&self, message: &str) {
+        self.observer.clear();
+        to_stderr(&format!("{message}\n"));
     }
 
     fn say(&self, style: Style, word: &str, message: &str) {

@@ -29,9 +29,15 @@ fn working_directory() -> Result<PathBuf, CliError> {
     })
 }
 
+/// A variable that holds a path, which need not be UTF-8.
+#[allow(clippy::disallowed_methods, reason = "this is the one place")]
+fn path_variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
 /// Where the registry is: the flag, else the variable, else the nearest folder upwards.
 pub(crate) fn layout(global: &Global) -> Result<Layout, CliError> {
-    let named = global.registry.clone().or_else(|| variable("LINEAGE_REGISTRY").map(PathBuf::from));
+    let named = global.registry.clone().or_else(|| path_variable("LINEAGE_REGISTRY"));
     Ok(match named {
         Some(path) => Layout::at(&path)?,
         None => Layout::find(&working_directory()?)?,
@@ -40,7 +46,7 @@ pub(crate) fn layout(global: &Global) -> Result<Layout, CliError> {
 
 /// The folder in which `init` makes a registry.
 pub(crate) fn planned_folder(global: &Global) -> Result<PathBuf, CliError> {
-    match global.registry.clone().or_else(|| variable("LINEAGE_REGISTRY").map(PathBuf::from)) {
+    match global.registry.clone().or_else(|| path_variable("LINEAGE_REGISTRY")) {
         Some(path) => Ok(path),
         None => working_directory(),
     }
@@ -170,7 +176,7 @@ pub(crate) fn writing<T>(
     let settings = Settings::load(&layout.settings())?;
     let here = std::env::current_dir().and_then(|here| here.canonicalize());
     if here.is_ok_and(|here| here != layout.root()) {
-        output.remark(&format!("registry: {}", layout.registry().display()));
+        output.note(&format!("registry: {}", layout.registry().display()));
     }
     with_context(global, output, Some(layout.root()), |context| {
         let mut registry = if dry_run {

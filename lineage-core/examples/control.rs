@@ -22,14 +22,19 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: control REGISTRY FLUSHES".into());
     };
     let registry = Path::new(&registry);
-    let temporary = registry.join("tmp").join(format!("control-{}", std::process::id()));
-    for _ in 0..flushes.parse()? {
-        let mut file = File::create(&temporary)?;
+    // As a record does: a new file, renamed; the folder that names it; another new file. What a
+    // flush costs depends on what there is to flush.
+    let folder = registry.join("tmp");
+    for number in 0..flushes.parse::<u32>()? {
+        if number % 2 == 1 {
+            File::open(&folder)?.sync_all()?;
+            continue;
+        }
+        let name = format!("control-{}-{number}", std::process::id());
+        let mut file = File::create(folder.join(&name))?;
         file.write_all(&[0; ROW_BYTES])?;
         file.sync_all()?;
-    }
-    if temporary.exists() {
-        fs::remove_file(&temporary)?;
+        fs::rename(folder.join(&name), folder.join(name + ".placed"))?;
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(registry.join("registry.db"), flags)?;
@@ -44,6 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Waits for other writers as lineage does: 1 ms, then twice as long each time, up to 50 ms.
 fn begin(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(Duration::ZERO)?;
     let mut pause = Duration::from_millis(1);
     loop {
         match connection.execute_batch("BEGIN IMMEDIATE") {
@@ -51,7 +57,8 @@ fn begin(connection: &Connection) -> rusqlite::Result<()> {
                 std::thread::sleep(pause);
                 pause = (pause * 2).min(Duration::from_millis(50));
             }
-            other => return other,
+            Err(error) => return Err(error),
+            Ok(()) => return connection.busy_timeout(Duration::from_secs(30)),
         }
     }
 }

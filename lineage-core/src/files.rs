@@ -31,6 +31,12 @@ pub enum FileError {
         /// How long this process waited, in seconds.
         seconds: u64,
     },
+    /// A named pipe, device or folder where a file should be.
+    #[error("{path} is not a regular file", path = path.display())]
+    NotRegular {
+        /// The path.
+        path: PathBuf,
+    },
     /// The observer asked to stop.
     #[error("interrupted")]
     Interrupted,
@@ -102,10 +108,12 @@ pub(crate) struct Temporary {
 
 impl Temporary {
     pub(crate) fn create(path: PathBuf) -> Result<Temporary, FileError> {
+        // What a dead process left under this name goes first, so that a link planted there is not
+        // followed.
+        let _ = fs::remove_file(&path);
         let file = OpenOptions::new()
             .write(true)
-            .create(true)
-            .truncate(true)
+            .create_new(true)
             .open(&path)
             .map_err(FileError::io("write", &path))?;
         Ok(Temporary { path, file: Some(file) })
@@ -258,9 +266,21 @@ pub(crate) fn remove(path: &Path) -> Result<(), FileError> {
     }
 }
 
-/// The whole content of a file of at most `limit` bytes; `None` when there is no such file.
-pub(crate) fn read_small(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, FileError> {
-    let file = match File::open(path) {
+/// Opens a file for reading, without waiting for a writer should it be a named pipe.
+pub(crate) fn open_to_read(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32);
+    }
+    options.open(path)
+}
+
+/// The whole content of a regular file of at most `limit` bytes; `None` when there is no such file.
+pub fn read_small(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, FileError> {
+    let file = match open_to_read(path) {
         Ok(file) => file,
         Err(error)
             if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
@@ -269,6 +289,10 @@ pub(crate) fn read_small(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Fil
         }
         Err(error) => return Err(FileError::io("read", path)(error)),
     };
+    let inspected = file.metadata().map_err(FileError::io("inspect", path))?;
+    if !inspected.is_file() {
+        return Err(FileError::NotRegular { path: path.to_owned() });
+    }
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes).map_err(FileError::io("read", path))?;
     if bytes.len() as u64 > limit {
@@ -285,6 +309,17 @@ pub(crate) fn is_writable(path: &Path) -> bool {
     return rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok();
     #[cfg(not(unix))]
     return fs::metadata(path).is_ok_and(|m| !m.permissions().readonly());
+}
+
+/// Bytes that an unprivileged process may still write to the file system of `path`.
+pub(crate) fn free_bytes(path: &Path) -> Option<u64> {
+    #[cfg(unix)]
+    return rustix::fs::statvfs(path).ok().map(|found| found.f_bavail * found.f_frsize);
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        None
+    }
 }
 
 /// An advisory lock, released when dropped or when the process ends, however it ends.
@@ -341,6 +376,20 @@ pub(crate) fn lock(
             return Ok(lock);
         }
         wait.pause(observer)?;
+    }
+}
+
+/// Waits until nobody holds the lock at `path` exclusively, without writing anything. `None` when
+/// there is no lock file, or the wait was too long.
+pub(crate) fn calm(path: &Path, timeout: Duration, observer: &dyn Observer) -> Option<Lock> {
+    let file = File::open(path).ok()?;
+    let mut wait = Wait::new("the pointer files", timeout);
+    loop {
+        match file.try_lock_shared() {
+            Ok(()) => return Some(Lock(file)),
+            Err(TryLockError::WouldBlock) => wait.pause(observer).ok()?,
+            Err(TryLockError::Error(_)) => return None,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Making a registry, and looking after its health.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -95,8 +95,8 @@ pub fn init(request: &InitRequest, context: &Context<'_>) -> Result<Initialised,
         let created = Registry::create(&layout, context)?;
         changed = created || new_settings;
         if new_settings {
-            let temporary = context.random_hex();
-            files::place(text.as_bytes(), &layout.temporaries(), &temporary, &path, &|| {})?;
+            let temporary = format!(".lineage.toml.{}", context.random_hex());
+            files::place(text.as_bytes(), layout.root(), &temporary, &path, &|| {})?;
             files::sync_folder(layout.root())?;
         }
     }
@@ -156,7 +156,7 @@ pub fn examine(registry: &Registry, settings: Result<&Settings, &str>) -> Vec<Fi
         Ok(None) => add("log", false, "the log is empty".to_owned()),
         Err(error) => add("log", false, error.to_string()),
     }
-    let free = free_bytes(layout.registry());
+    let free = files::free_bytes(layout.registry());
     if let Some(free) = free {
         let enough = free >= 64 * 1024 * 1024;
         add("disk", enough, format!("{} MiB free", free / 1024 / 1024));
@@ -170,14 +170,4 @@ pub fn examine(registry: &Registry, settings: Result<&Settings, &str>) -> Vec<Fi
     };
     add("temporaries", true, detail);
     findings
-}
-
-fn free_bytes(path: &Path) -> Option<u64> {
-    #[cfg(unix)]
-    return rustix::fs::statvfs(path).ok().map(|found| found.f_bavail * found.f_frsize);
-    #[cfg(not(unix))]
-    {
-        let _ = path;
-        None
-    }
 }

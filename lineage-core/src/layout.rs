@@ -46,6 +46,7 @@ impl Layout {
     /// Finds the nearest registry in `start` or above it.
     pub fn find(start: &Path) -> Result<Layout, LayoutError> {
         let start = canonicalize(start)?;
+        slashed(&start)?;
         start
             .ancestors()
             .find(|folder| folder.join(REGISTRY_FOLDER).join("registry.db").exists())
@@ -57,6 +58,7 @@ impl Layout {
     pub fn at(path: &Path) -> Result<Layout, LayoutError> {
         let missing = || LayoutError::NotARegistry { path: path.to_owned() };
         let found = canonicalize(path).map_err(|_| missing())?;
+        slashed(&found)?;
         if found.join(REGISTRY_FOLDER).join("registry.db").exists() {
             return Ok(Layout::new(found.clone(), found.join(REGISTRY_FOLDER)));
         }
@@ -70,6 +72,7 @@ impl Layout {
 
     /// Where a registry would be made for `path`, the project root or the `.lineage` folder in it.
     pub fn planned(path: &Path) -> Result<Layout, LayoutError> {
+        slashed(&canonicalize(path).unwrap_or_else(|_| path.to_owned()))?;
         if path.file_name().is_some_and(|name| name == REGISTRY_FOLDER) {
             let root = canonicalize(crate::files::parent(path))?;
             return Ok(Layout::new(root.clone(), root.join(REGISTRY_FOLDER)));

@@ -37,14 +37,19 @@ pub enum ObjectError {
 const PAYLOAD_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
 /// Puts temporaries into the store under their digests. What is there already is kept.
-pub(crate) fn put(layout: &Layout, kept: Vec<(Sha256, Temporary)>) -> Result<(), FileError> {
+pub(crate) fn put(
+    layout: &Layout,
+    kept: Vec<(Sha256, Temporary)>,
+    context: &Context<'_>,
+) -> Result<(), ObjectError> {
     let mut placed = BTreeSet::new();
     for (sha256, mut temporary) in kept {
         let object = layout.object(&sha256);
-        let size = |path: &Path| fs::metadata(path).map(|metadata| metadata.len()).ok();
-        if placed.contains(&sha256)
-            || size(&object).is_some_and(|s| Some(s) == size(temporary.path()))
-        {
+        // A damaged object is healed by recording the good bytes again.
+        let sound = placed.contains(&sha256)
+            || object.is_file()
+                && fingerprint::hash_file(&object, context.observer)?.sha256 == sha256;
+        if sound {
             continue;
         }
         temporary.make_read_only()?;
@@ -56,7 +61,10 @@ pub(crate) fn put(layout: &Layout, kept: Vec<(Sha256, Temporary)>) -> Result<(),
         })?;
         placed.insert(sha256);
     }
-    if placed.is_empty() { Ok(()) } else { files::sync_folder(&layout.objects()) }
+    if !placed.is_empty() {
+        files::sync_folder(&layout.objects())?;
+    }
+    Ok(())
 }
 
 /// A temporary that holds `bytes`, to be [`put`].
@@ -182,6 +190,7 @@ fn build(
     let copies = Copies::new(building, &random);
     let found = fingerprint::fingerprint_keeping(inputs, Some(&copies), context.observer)?;
     let content = building.join("content");
+    let mut folders = BTreeSet::new();
     for ((path, expected), found) in parts.iter().zip(found) {
         let place = if path.is_empty() { content.clone() } else { content.join(path) };
         for (sha256, mut temporary) in found.kept {
@@ -193,6 +202,13 @@ fn build(
             }
             temporary.flush()?;
             files::create_folder(files::parent(&place))?;
+            folders.extend(
+                place
+                    .ancestors()
+                    .skip(1)
+                    .take_while(|f| f.starts_with(&content))
+                    .map(Path::to_owned),
+            );
             temporary.rename_to(&place).map_err(|(_, source)| FileError::Io {
                 action: "write",
                 path: place.clone(),
@@ -200,6 +216,7 @@ fn build(
             })?;
         }
     }
+    folders.iter().try_for_each(|folder| files::sync_folder(folder))?;
     Ok(())
 }
 
@@ -216,6 +233,9 @@ fn swap(building: &Path, target: &Path, kind: Kind, replace: bool) -> Result<(),
         }
     }
     fs::rename(&content, target).map_err(FileError::io("write", target))?;
-    files::sync_folder(files::parent(target))?;
+    let folder = files::parent(target);
+    files::sync_folder(folder)?;
+    // The folder itself may be new.
+    files::sync_folder(files::parent(folder))?;
     Ok(())
 }

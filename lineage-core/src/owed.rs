@@ -183,11 +183,11 @@ pub(crate) struct InFlight {
 
 /// Puts right what interrupted commands left, and announces that this process has work in flight.
 pub(crate) fn enter(
-    registry: &Registry,
+    registry: &mut Registry,
     settings: &Settings,
     context: &Context<'_>,
 ) -> Result<InFlight, StoreError> {
-    let layout = registry.layout();
+    let layout = &registry.layout().clone();
     let (mut settled, mut unrepaired) = (Vec::new(), Vec::new());
     // Copying a project may have lost its empty folders.
     for folder in [layout.temporaries(), layout.objects()] {
@@ -196,8 +196,10 @@ pub(crate) fn enter(
     if let Some(alone) = files::try_lock(&layout.in_flight_lock(), Sharing::Exclusive)? {
         remove_leftovers(&layout.temporaries());
         for owed in registry.read(|reader| reader.unsettled(OwedKind::Metadata))? {
+            let folder_gone = !files::parent(&layout.absolute(&owed.path)).is_dir();
             match place_metadata(registry, &owed, context) {
-                Ok(()) => settled.push(owed),
+                Ok(Placed::Written | Placed::Edited) => settled.push(owed),
+                Err(_) if folder_gone => settled.push(owed),
                 Err(error) => {
                     unrepaired.push(Unrepaired { path: owed.path, reason: error.to_string() });
                 }
@@ -212,7 +214,7 @@ pub(crate) fn enter(
         context.lock_timeout,
         context.observer,
     )?;
-    repair_pointers(registry, settings, context, &mut settled, &mut unrepaired)?;
+    repair_pointers(registry, settings, context, &mut unrepaired)?;
     context.observer.step(Step::Repaired);
     Ok(InFlight { _lock: lock, settled, unrepaired })
 }
@@ -230,14 +232,18 @@ pub(crate) fn lock_pointers(layout: &Layout, context: &Context<'_>) -> Result<Lo
     Ok(lock)
 }
 
+/// Waits until no process is between moving a pointer and putting its file in place. Writes nothing.
+pub(crate) fn calm(layout: &Layout, context: &Context<'_>) -> Option<Lock> {
+    files::calm(&layout.files_lock(), context.lock_timeout, context.observer)
+}
+
 fn repair_pointers(
-    registry: &Registry,
+    registry: &mut Registry,
     settings: &Settings,
     context: &Context<'_>,
-    settled: &mut Vec<OwedFile>,
     unrepaired: &mut Vec<Unrepaired>,
 ) -> Result<(), StoreError> {
-    let layout = registry.layout();
+    let layout = &registry.layout().clone();
     let leftovers: Vec<PathBuf> = settings
         .pointer_files()
         .iter()
@@ -252,7 +258,9 @@ fn repair_pointers(
     for path in leftovers {
         files::remove(&path)?;
     }
-    // Read again: whoever held the lock may have moved a pointer.
+    // Read again: whoever held the lock may have moved a pointer. Settled at once, whatever becomes
+    // of this command: from now on the former content is no longer ours.
+    let mut settled = Vec::new();
     for owed in registry.read(|reader| reader.unsettled(OwedKind::Pointer))? {
         match repair_pointer(registry, settings, &owed, context) {
             Ok(true) => settled.push(owed),
@@ -261,6 +269,9 @@ fn repair_pointers(
                 unrepaired.push(Unrepaired { path: owed.path, reason: error.to_string() });
             }
         }
+    }
+    if !settled.is_empty() {
+        registry.settle(context, &settled);
     }
     Ok(())
 }
@@ -306,33 +317,42 @@ pub(crate) fn place_metadata(
     registry: &Registry,
     owed: &OwedFile,
     context: &Context<'_>,
-) -> Result<(), StoreError> {
+) -> Result<Placed, StoreError> {
     let mut current = Some(owed.clone());
+    let mut placed = Placed::Written;
     while let Some(owed) = current {
-        place_one(registry, &owed, context)?;
+        placed = place_one(registry, &owed, context)?;
         let newest = registry.read(|reader| reader.owed_file(OwedKind::Metadata, &owed.path))?;
         current = newest.filter(|newest| newest.seq > owed.seq);
     }
-    Ok(())
+    Ok(placed)
+}
+
+/// What became of a `metadata.json`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Placed {
+    /// It holds what it must.
+    Written,
+    /// Somebody edited it after the version was recorded; it was left alone.
+    Edited,
 }
 
 fn place_one(
     registry: &Registry,
     owed: &OwedFile,
     context: &Context<'_>,
-) -> Result<(), StoreError> {
+) -> Result<Placed, StoreError> {
     let layout = registry.layout();
     let target = layout.absolute(&owed.path);
     let found = files::read_small(&target, FILE_BYTES_MAX)?.as_deref().map(Sha256::of);
     if found == owed.content_sha256 {
-        return Ok(());
+        return Ok(Placed::Written);
     }
     let ours = found.is_none()
         || found == owed.replaces_sha256
         || registry.read(|reader| was_ours(reader, &owed.path, &target))?;
     if !ours {
-        let source = std::io::Error::other("it was edited after the version was recorded");
-        return Err(FileError::Io { action: "write", path: target, source }.into());
+        return Ok(Placed::Edited);
     }
     let bytes = registry.read(|reader| {
         let (entry, sha256) = lookup::entry(reader, owed.seq)?;
@@ -343,7 +363,7 @@ fn place_one(
         context.observer.step(Step::MetadataTemporaryWritten);
     })?;
     context.observer.step(Step::MetadataPlaced);
-    Ok(())
+    Ok(Placed::Written)
 }
 
 /// Whether the file at `target` is the `metadata.json` of some version that belongs there.

@@ -226,8 +226,10 @@ impl Settings {
         for (model, pointer, file) in self.pointer_files() {
             let name = format!("{model}@{pointer}");
             for part in [&file.path, &file.base] {
-                if part.is_empty() || Path::new(part).is_absolute() || part.contains('\\') {
-                    let rule = "is not a path relative to the project root with '/'";
+                let odd = |name: &str| matches!(name, "" | ".." | ".lineage");
+                let plain = part == "." || !part.split('/').any(|name| odd(name) || name == ".");
+                if !plain || Path::new(part).is_absolute() || part.contains('\\') {
+                    let rule = "is not a plain path inside the project, with '/'";
                     return Err(conflict(format!("the pointer file of {name}: \"{part}\" {rule}")));
                 }
             }
@@ -238,6 +240,11 @@ impl Settings {
                 let rule = "needs a template that holds {path} or {version}";
                 return Err(conflict(format!("the pointer file of {name} {rule}")));
             }
+            if let Some(name_in) = unknown_placeholder(&file.template) {
+                let known = "{model} {version} {path} {sha256} {kind} {promoted_at} {event_seq}";
+                let rule = format!("has no {{{name_in}}}; there are {known}");
+                return Err(conflict(format!("the template of {name} {rule}")));
+            }
             if let Some(other) = seen.insert(file.path.clone(), name.clone()) {
                 let problem =
                     format!("\"{}\" is the pointer file of both {other} and {name}", file.path);
@@ -246,6 +253,22 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+/// A `{word}` in a template that stands for nothing.
+fn unknown_placeholder(template: &str) -> Option<String> {
+    let known = ["model", "version", "path", "sha256", "kind", "promoted_at", "event_seq"];
+    template
+        .split('{')
+        .skip(1)
+        .filter_map(|rest| rest.split_once('}'))
+        .map(|(name, _)| name)
+        .find(|name| {
+            let word =
+                !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+            word && !known.contains(name)
+        })
+        .map(str::to_owned)
 }
 
 /// Words a parse error with its line, and proposes the key that was probably meant.

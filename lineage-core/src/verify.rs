@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::digest::Sha256;
+use crate::digest::{Kind, Sha256};
+use crate::events::Event;
 use crate::fingerprint::{self, FingerprintError, Input};
 use crate::layout::Layout;
 use crate::lookup::{self, Found, LookupError};
@@ -93,19 +94,21 @@ pub fn verify(
     strict: bool,
     context: &Context<'_>,
 ) -> Result<Verification, VerifyError> {
-    let (mut fold, log_problems) = Fold::of(registry)?;
-    let mut check = Check::new(strict);
-    for problem in log_problems {
-        check.error(problem.kind, format!("entry {}", problem.seq), problem.detail);
-    }
-    for problem in fold.compare()? {
-        check.error(problem.kind, problem.subject, problem.detail);
-    }
-    check.checked.events = fold.entries;
-    check.checked.rows = fold.rows;
+    // Inside `read`, so that a registry without locks is looked at again when this is done.
+    registry.read(|_| verify_all(registry, settings, reference, strict, context))
+}
+
+fn verify_all(
+    registry: &Registry,
+    settings: &Settings,
+    reference: Option<&Reference>,
+    strict: bool,
+    context: &Context<'_>,
+) -> Result<Verification, VerifyError> {
+    let (fold, mut check) = verify_log(registry, strict)?;
     // From here on the log's own tables answer, not the live ones.
     let reader = fold.reader();
-    let mut outside = Outside { reader: &reader, settings, context, check: &mut check };
+    let mut outside = Outside { registry, reader: &reader, settings, context, check: &mut check };
     match reference {
         Some(reference) => {
             let version = lookup::version(&reader, reference)?;
@@ -123,13 +126,8 @@ pub fn verify(
     Ok(check.finish())
 }
 
-/// Checks a copy of a `metadata.json`, wherever it was found, against the log.
-pub fn verify_metadata(
-    registry: &Registry,
-    bytes: &[u8],
-    name: &str,
-    strict: bool,
-) -> Result<Verification, VerifyError> {
+/// The log reads and is chained, and the tables are what it gives.
+fn verify_log(registry: &Registry, strict: bool) -> Result<(Fold, Check), VerifyError> {
     let (mut fold, log_problems) = Fold::of(registry)?;
     let mut check = Check::new(strict);
     for problem in log_problems {
@@ -140,6 +138,17 @@ pub fn verify_metadata(
     }
     check.checked.events = fold.entries;
     check.checked.rows = fold.rows;
+    Ok((fold, check))
+}
+
+/// Checks a copy of a `metadata.json`, wherever it was found, against the log.
+pub fn verify_metadata(
+    registry: &Registry,
+    bytes: &[u8],
+    name: &str,
+    strict: bool,
+) -> Result<Verification, VerifyError> {
+    let (fold, mut check) = verify_log(registry, strict)?;
     check.checked.metadata_files = 1;
     let reader = fold.reader();
     let mut fail = |detail: &str| {
@@ -220,6 +229,7 @@ impl Check {
 
 /// The checks of what lies outside the database.
 struct Outside<'a> {
+    registry: &'a Registry,
     reader: &'a Reader<'a>,
     settings: &'a Settings,
     context: &'a Context<'a>,
@@ -250,6 +260,7 @@ impl Outside<'_> {
             self.stored(version)?;
         }
         self.recorded_path(version)?;
+        self.payloads(version)?;
         for dataset in self.reader.datasets(&version.session)? {
             self.dataset(version, &dataset)?;
         }
@@ -270,6 +281,34 @@ impl Outside<'_> {
             Err(ObjectError::Fingerprint(error)) => return Err(error.into()),
             Err(other) => {
                 self.check.error("object-missing", version.reference(), other.to_string());
+            }
+        }
+        Ok(())
+    }
+
+    /// Manifests and payloads are kept whatever was stored: without them nothing could be named.
+    fn payloads(&mut self, version: &VersionRow) -> Result<(), VerifyError> {
+        let (entry, _) = lookup::entry(self.reader, version.seq)?;
+        let Ok(Event::SessionCompleted(session)) = entry.event() else { return Ok(()) };
+        let mut wanted: Vec<Sha256> = Vec::new();
+        if version.kind == Kind::Directory && !version.stored {
+            wanted.push(version.sha256);
+        }
+        for dataset in &session.datasets {
+            if dataset.kind == Kind::Directory {
+                wanted.push(dataset.sha256);
+            }
+            let payload = dataset.table.as_ref().and_then(|table| table.columns.payload);
+            wanted.extend(payload.map(|payload| payload.sha256));
+        }
+        wanted.extend(session.environment.map(|payload| payload.sha256));
+        for sha256 in wanted {
+            if let Err(error) = objects::read(self.layout(), &sha256) {
+                let kind = match error {
+                    ObjectError::Damaged(_) => "object-damaged",
+                    _ => "object-missing",
+                };
+                self.check.error(kind, version.reference(), error.to_string());
             }
         }
         Ok(())
@@ -342,8 +381,27 @@ impl Outside<'_> {
             }
             let status =
                 owed::pointer_status(self.reader, self.settings, &row.model, &row.pointer)?;
-            let Some(status) = status else { continue };
+            let Some(mut status) = status else { continue };
             self.check.checked.pointer_files += 1;
+            if status.state != FileState::Written {
+                // Perhaps another process is just putting it in place.
+                let _calm = owed::calm(self.layout(), self.context);
+                let (settings, model, pointer) = (self.settings, &row.model, &row.pointer);
+                let again = self.registry.read_again(|reader| {
+                    Ok::<_, VerifyError>((
+                        owed::pointer_status(reader, settings, model, pointer)?,
+                        reader.pointer(model, pointer)?.map(|now| now.seq),
+                    ))
+                })?;
+                match again {
+                    (Some(now), seq) if seq.is_some_and(|seq| seq > row.seq) => status = now,
+                    _ if self.reader.pointer(model, pointer)?.is_some() => {
+                        let again = owed::pointer_status(self.reader, settings, model, pointer)?;
+                        status = again.unwrap_or(status);
+                    }
+                    _ => {}
+                }
+            }
             match status.state {
                 FileState::Written => {}
                 FileState::Owed => {

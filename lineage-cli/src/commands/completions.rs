@@ -2,6 +2,7 @@
 
 use clap::CommandFactory as _;
 use clap_complete::Shell;
+use serde::Serialize;
 
 use crate::args::Cli;
 use crate::error::CliError;
@@ -20,5 +21,15 @@ pub(crate) struct CompletionsArgs {
 pub(crate) fn run(args: &CompletionsArgs, output: &mut Output) -> Result<(), CliError> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "lineage", &mut script);
-    output.raw(&script)
+    let shown = Shown {
+        shell: args.shell.to_string(),
+        script: String::from_utf8_lossy(&script).into_owned(),
+    };
+    output.result("lineage.completions/1", &shown, &shown.script, || shown.script.clone())
+}
+
+#[derive(Serialize)]
+struct Shown {
+    shell: String,
+    script: String,
 }

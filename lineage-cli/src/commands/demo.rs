@@ -5,12 +5,14 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde::Serialize;
+
 use crate::error::{CliError, ErrorKind};
 use crate::output::Output;
 
 /// Tell the whole story in a temporary folder: record, promote, tamper, roll back, verify
 ///
-/// Every line of output shown is that of a real `lineage` process.
+/// Everything that `lineage` says in it was said by a real `lineage` process.
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  lineage demo\n  lineage demo /tmp/story     # keep it there to try things out"
@@ -68,7 +70,7 @@ pub(crate) fn run(args: &DemoArgs, output: &mut Output) -> Result<(), CliError> 
              lineage promote MODEL\n  lineage resolve MODEL\n"
             .to_owned(),
     };
-    output.text(&format!("\n{next}"))
+    if output.is_json() { Ok(()) } else { output.text(&format!("\n{next}")) }
 }
 
 fn prepare(folder: &Path) -> Result<(), CliError> {
@@ -97,6 +99,15 @@ struct Story<'a> {
     folder: &'a Path,
     output: &'a mut Output,
     step: u32,
+}
+
+/// One command of the story, for `--json`.
+#[derive(Serialize)]
+struct Line<'a> {
+    step: u32,
+    command: &'a str,
+    output: String,
+    exit_code: Option<i32>,
 }
 
 impl Story<'_> {
@@ -128,10 +139,9 @@ impl Story<'_> {
             &["rollback", "fraud", "--expect", "3", "--reason", "INC-77: model overwritten"],
             0,
         )?;
-        self.other("cat models/PROD_POINTER.txt")?;
         let pointer = self.folder.join("models/PROD_POINTER.txt");
-        let text = fs::read_to_string(&pointer).map_err(failed("read", &pointer))?;
-        self.output.text(&text)?;
+        let text = fs::read(&pointer).map_err(failed("read", &pointer))?;
+        self.show("cat models/PROD_POINTER.txt", &text, None, 0)?;
         self.step(
             "Version 3 is not lost: its bytes are in the object store, and are served from there.",
         )?;
@@ -222,18 +232,42 @@ impl Story<'_> {
 
     fn step(&mut self, text: &str) -> Result<(), CliError> {
         self.step += 1;
+        if self.output.is_json() {
+            return Ok(());
+        }
         self.output.text(&format!("\n{}. {text}\n", self.step))
     }
 
     /// A command of another program, as a person would type it.
     fn other(&mut self, line: &str) -> Result<(), CliError> {
-        self.output.text(&format!("$ {line}"))
+        self.show(line, b"", None, 0)
+    }
+
+    /// A command and everything that it said.
+    fn show(
+        &mut self,
+        command: &str,
+        said: &[u8],
+        exit_code: Option<i32>,
+        usual: i32,
+    ) -> Result<(), CliError> {
+        if self.output.is_json() {
+            let output = String::from_utf8_lossy(said).into_owned();
+            let line = Line { step: self.step, command, output, exit_code };
+            return self.output.result("lineage.demo/1", &line, "", String::new);
+        }
+        self.output.text(&format!("$ {command}"))?;
+        self.output.raw(said)?;
+        match exit_code {
+            Some(code) if code != usual => self.output.text(&format!("[exit code {code}]")),
+            _ => Ok(()),
+        }
     }
 
     /// Shows and runs a lineage command, and shows all that it says.
     fn shell(&mut self, arguments: &[&str], expected: i32) -> Result<(), CliError> {
         let typed: Vec<String> = arguments.iter().map(|argument| quoted(argument)).collect();
-        self.output.text(&format!("$ lineage {}", typed.join(" ")))?;
+        let typed = format!("lineage {}", typed.join(" "));
         let program = std::env::current_exe().map_err(failed("find", Path::new("lineage")))?;
         // One pipe for both streams, so that lines stand in the order in which they were written.
         let (mut reader, writer) = std::io::pipe().map_err(failed("start", &program))?;
@@ -251,11 +285,8 @@ impl Story<'_> {
         let mut said = Vec::new();
         reader.read_to_end(&mut said).map_err(failed("hear", &program))?;
         let status = child.wait().map_err(failed("wait for", &program))?;
-        self.output.raw(&said)?;
         let code = status.code();
-        if expected != 0 && code == Some(expected) {
-            self.output.text(&format!("[exit code {expected}]"))?;
-        }
+        self.show(&typed, &said, code, 0)?;
         if code == Some(expected) {
             return Ok(());
         }

@@ -1,6 +1,7 @@
 //! `lineage help`
 
 use clap::CommandFactory as _;
+use serde::Serialize;
 
 use crate::args::Cli;
 use crate::error::{CliError, ErrorKind};
@@ -46,14 +47,15 @@ Environment
                      configured in git, else the login name. The source is recorded.
   NO_COLOR           when set, nothing is coloured
 
-Nothing else of the environment is read or recorded.
+git, when it is asked who acts, reads its own variables (GIT_AUTHOR_NAME, …). Nothing of the
+environment is recorded.
 ";
 
 pub(crate) fn run(args: &HelpArgs, output: &mut Output) -> Result<(), CliError> {
     let words: Vec<&str> = args.words.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["exit-codes"] => return output.text(EXIT_CODES),
-        ["environment"] => return output.text(ENVIRONMENT),
+        ["exit-codes"] => return show(output, "exit-codes", EXIT_CODES),
+        ["environment"] => return show(output, "environment", ENVIRONMENT),
         _ => {}
     }
     let mut command = Cli::command();
@@ -68,5 +70,15 @@ pub(crate) fn run(args: &HelpArgs, output: &mut Output) -> Result<(), CliError> 
         })?;
     }
     let text = current.render_long_help().to_string();
-    output.text(&text)
+    show(output, &args.words.join(" "), &text)
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    topic: &'a str,
+    text: &'a str,
+}
+
+fn show(output: &mut Output, topic: &str, text: &str) -> Result<(), CliError> {
+    output.result("lineage.help/1", &Shown { topic, text }, text, || text.to_owned())
 }

@@ -1,6 +1,5 @@
 //! `lineage status`
 
-use lineage_core::lookup;
 use lineage_core::names::ModelName;
 use lineage_core::pointer::{PointerStatus, RegistryStatus, status};
 
@@ -18,13 +17,8 @@ pub(crate) struct StatusArgs {
 }
 
 pub(crate) fn run(args: &StatusArgs, global: &Global, output: &mut Output) -> Result<(), CliError> {
-    let found = settings::reading(global, output, |registry, settings, _| {
-        registry.read(|reader| {
-            if let Some(model) = &args.model {
-                lookup::known_model(reader, model)?;
-            }
-            Ok(status(reader, settings, args.model.as_ref())?)
-        })
+    let found = settings::reading(global, output, |registry, settings, context| {
+        Ok(status(registry, settings, args.model.as_ref(), context)?)
     })?;
     let id = found.log_seq.to_string();
     output.result("lineage.status/1", &found, &id, || text(&found))?;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use lineage_core::files::FileError;
+use lineage_core::files::read_small;
 use lineage_core::names::Reference;
 use lineage_core::verify::{Severity, Verification, verify, verify_metadata};
 
@@ -35,15 +35,16 @@ pub(crate) struct VerifyArgs {
     metadata: Option<PathBuf>,
 }
 
+/// A metadata.json larger than this is none.
+const METADATA_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
 pub(crate) fn run(args: &VerifyArgs, global: &Global, output: &mut Output) -> Result<(), CliError> {
     output.observer().listen_for_interrupts();
     let found = settings::reading(global, output, |registry, settings, context| {
         Ok(match &args.metadata {
             Some(path) => {
-                let bytes = std::fs::read(path).map_err(|source| FileError::Io {
-                    action: "read",
-                    path: path.clone(),
-                    source,
+                let bytes = read_small(path, METADATA_BYTES_MAX)?.ok_or_else(|| {
+                    CliError::new(ErrorKind::NotFound, format!("there is no {}", path.display()))
                 })?;
                 verify_metadata(registry, &bytes, &path.to_string_lossy(), args.strict)?
             }

@@ -250,7 +250,9 @@ impl Walker<'_> {
             }
             let kind = entry.file_type().map_err(FileError::io("inspect", &path))?;
             if kind.is_dir() {
-                if let Some(name) = [".git", "__pycache__"].into_iter().find(|n| *n == name) {
+                if let Some(name) =
+                    [".git", "__pycache__", ".lineage"].into_iter().find(|n| *n == name)
+                {
                     return Err(problem(&path, DirectoryProblem::Unwanted(name)));
                 }
                 self.folder(&path, &relative)?;

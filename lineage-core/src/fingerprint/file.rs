@@ -1,6 +1,6 @@
 //! Reading files: one pass that hashes, and copies and counts rows where asked.
 
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,7 +10,7 @@ use super::stand_in::{STAND_IN_BYTES_MAX, StandIn};
 use super::table::{RecordScan, TableFormat, TableShape, parquet_shape};
 use crate::context::Observer;
 use crate::digest::{Hasher, Kind, Sha256};
-use crate::files::{FileError, PageBuffer, Temporary};
+use crate::files::{self, FileError, PageBuffer, Temporary};
 
 /// The digest and size of one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -356,14 +356,6 @@ fn hash_beside(next: &mut NextBytes<'_>) -> Result<Sha256, FingerprintError> {
     })
 }
 
-/// Opens a file for reading, without waiting for a writer should it have become a named pipe.
 fn open(path: &Path) -> Result<File, FingerprintError> {
-    let mut options = OpenOptions::new();
-    options.read(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32);
-    }
-    Ok(options.open(path).map_err(FileError::io("read", path))?)
+    Ok(files::open_to_read(path).map_err(FileError::io("read", path))?)
 }

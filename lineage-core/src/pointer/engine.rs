@@ -14,7 +14,7 @@ use crate::names::{ModelName, PointerName};
 use crate::objects::ObjectError;
 use crate::owed::{self, FileState, PointerFileStatus, PreparedPointer, Unrepaired};
 use crate::pointer_file::pointer_reference;
-use crate::settings::Settings;
+use crate::settings::{PointerFormat, Settings};
 use crate::store::{
     OwedFile, OwedKind, PointerRow, Reader, Registry, StoreError, VersionRow, Writer,
 };
@@ -79,6 +79,8 @@ pub enum PointerError {
         model: ModelName,
         /// The pointer's own name.
         pointer_name: PointerName,
+        /// The version that lineage knows to be live there.
+        live: Option<u64>,
     },
     /// There is an edit from outside, but it names no version of the model.
     #[error("{path} names no version of {model}: {found}")]
@@ -89,6 +91,14 @@ pub enum PointerError {
         path: String,
         /// What it holds, in words.
         found: String,
+    },
+    /// A name that would break the one line of a pointer file.
+    #[error("the path {path} holds control characters and cannot stand in {file}")]
+    UnwritablePath {
+        /// The served path.
+        path: String,
+        /// The pointer file.
+        file: String,
     },
     /// The settings name no file for the pointer.
     #[error("lineage.toml names no pointer file for {pointer}")]
@@ -326,13 +336,15 @@ impl Attempt<'_> {
         registry.read(|reader| {
             lookup::known_model(reader, self.model)?;
             self.check_namespace(reader)?;
-            let status = self.file_status(reader, settings)?;
+            // Whether the file was edited is decided under the lock: here another process may be
+            // about to put it in place.
+            let status = owed::pointer_status(reader, settings, self.model, self.pointer)?;
             let choice = match decide(reader)? {
                 Decision::AlreadySo(live) => {
                     let row = reader.pointer(self.model, self.pointer)?;
                     match self.still_served(reader, settings, row.as_ref(), live, context)? {
                         Some(choice) => choice,
-                        None => return self.already_so(reader, row, status),
+                        None => return self.already_so(reader, settings, row, status),
                     }
                 }
                 Decision::Move(choice) => *choice,
@@ -357,10 +369,13 @@ impl Attempt<'_> {
         let (Some(live), Some(path)) = (live, row.and_then(|row| row.served_path.as_ref())) else {
             return Ok(None);
         };
+        if self.action == MoveAction::Rollback {
+            return Ok(None);
+        }
         let wanted = settings.serve_from(self.model) == crate::settings::ServeFrom::Recorded
             || *path == lookup::checkout_path(reader.layout(), &live);
         let found = lookup::compare(reader, &live, path, context.observer)?;
-        if self.action == MoveAction::Rollback || (wanted && found == lookup::Found::Same) {
+        if wanted && found == lookup::Found::Same {
             return Ok(None);
         }
         Ok(Some(Choice {
@@ -376,6 +391,7 @@ impl Attempt<'_> {
     fn already_so(
         &self,
         reader: &Reader<'_>,
+        settings: &Settings,
         row: Option<PointerRow>,
         status: Option<PointerFileStatus>,
     ) -> Result<Prepared, PointerError> {
@@ -400,7 +416,11 @@ impl Attempt<'_> {
             unrepaired: Vec::new(),
             abandoned_files: Vec::new(),
         });
-        let written = status.is_none_or(|status| status.state == FileState::Written);
+        let state = status.map_or(FileState::Written, |status| status.state);
+        let written = state == FileState::Written;
+        if self.dry_run && matches!(state, FileState::Drift { .. }) {
+            self.file_status(reader, settings)?;
+        }
         Ok(if written || self.dry_run {
             Prepared::AlreadySo(moved)
         } else {
@@ -438,6 +458,7 @@ impl Attempt<'_> {
                     found: report.to_string(),
                     model: self.model.clone(),
                     pointer_name: self.pointer.clone(),
+                    live: super::promote::live(reader, self.model, self.pointer)?,
                 })
             }
             _ => Ok(status),
@@ -682,7 +703,12 @@ pub(super) fn owe_file(
         }
     }
     let Some(status) = status else { return Ok(None) };
-    let content = match writer.pointer(model, pointer)? {
+    let row = writer.pointer(model, pointer)?;
+    let path = row.as_ref().and_then(|row| row.served_path.clone()).unwrap_or_default();
+    if status.file.format != PointerFormat::Json && path.contains(char::is_control) {
+        return Err(PointerError::UnwritablePath { path, file: status.file.path });
+    }
+    let content = match row {
         Some(row) => owed::pointer_content(writer, &row, &status.file)?,
         None => None,
     };

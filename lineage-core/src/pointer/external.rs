@@ -22,13 +22,15 @@ pub(super) fn named_versions(
     content: &[u8],
 ) -> Result<Vec<(VersionRow, String)>, StoreError> {
     let reading = pointer_file::read(content);
-    if let Some(number) = reading.version
-        && let Some(version) = reader.version(model, number)?
-    {
-        let path = version.path.clone();
-        return Ok(vec![(version, path)]);
-    }
-    let versions = reader.versions(model, u64::MAX)?;
+    // A version alone is served from where it was recorded; with a path, both must agree.
+    let versions = match (reading.version, &reading.path) {
+        (Some(number), None) => {
+            let version = reader.version(model, number)?;
+            return Ok(version.map(|v| (v.clone(), v.path)).into_iter().collect());
+        }
+        (Some(number), Some(_)) => reader.version(model, number)?.into_iter().collect(),
+        (None, _) => reader.versions(model, u64::MAX)?,
+    };
     if file.format == PointerFormat::Template {
         return Ok(rendered_alike(reader, &versions, file, content));
     }

@@ -94,7 +94,7 @@ pub struct Checkout {
 /// Puts a version's bytes into `folder` (under the artifact's own name, writable), or into the
 /// registry's checkouts (read-only) when no folder is given.
 pub fn checkout(
-    registry: &Registry,
+    registry: &mut Registry,
     settings: &Settings,
     reference: &Reference,
     folder: Option<&Path>,

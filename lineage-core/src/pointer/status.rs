@@ -6,14 +6,14 @@ use serde::Serialize;
 
 use super::external::named_versions;
 use super::stack::walk_down;
-use crate::context::Timestamp;
+use crate::context::{Context, Timestamp};
 use crate::digest::Sha256;
-use crate::lookup::{self, Person};
+use crate::lookup::{self, LookupError, Person};
 use crate::names::{ModelName, PointerName};
 use crate::owed::{self, FileState};
 use crate::pointer_file;
 use crate::settings::{PointerFile, Settings};
-use crate::store::{PointerRow, Reader, StoreError};
+use crate::store::{PointerRow, Reader, Registry, StoreError};
 
 /// The whole registry at a glance.
 #[derive(Debug, Clone, Serialize)]
@@ -140,8 +140,32 @@ pub fn describe_external(
     })
 }
 
-/// The state of all models, or of one.
+/// The state of all models, or of one. A pointer file that does not agree is looked at again while
+/// no other process is putting one in place.
 pub fn status(
+    registry: &Registry,
+    settings: &Settings,
+    model: Option<&ModelName>,
+    context: &Context<'_>,
+) -> Result<RegistryStatus, LookupError> {
+    let read = || {
+        registry.read(|reader| {
+            if let Some(model) = model {
+                lookup::known_model(reader, model)?;
+            }
+            Ok::<_, LookupError>(snapshot(reader, settings, model)?)
+        })
+    };
+    let found = read()?;
+    let mut pointers = found.models.iter().flat_map(|model| &model.pointers);
+    if pointers.all(|pointer| pointer.file.as_ref().is_none_or(|file| file.state == "written")) {
+        return Ok(found);
+    }
+    let _calm = owed::calm(registry.layout(), context);
+    read()
+}
+
+fn snapshot(
     reader: &Reader<'_>,
     settings: &Settings,
     model: Option<&ModelName>,

@@ -25,9 +25,9 @@ use crate::fingerprint::{self, Copies, Fingerprint, Input};
 use crate::layout::Layout;
 use crate::lookup;
 use crate::metadata;
-use crate::names::{DatasetName, Label};
+use crate::names::{DatasetName, Label, PointerName};
 use crate::objects;
-use crate::owed::{self, Unrepaired};
+use crate::owed::{self, Placed, Unrepaired};
 use crate::settings::Settings;
 use crate::store::{OwedFile, OwedKind, Reader, Registry, SessionRow, StoreError};
 
@@ -123,20 +123,28 @@ pub fn record(
         if request.dry_run { None } else { Some(owed::enter(registry, settings, context)?) };
     let gathered = gather(registry, request, context)?;
     let unrepaired = in_flight.as_ref().map_or(&[][..], |flight| &flight.unrepaired);
-    let mut warnings = warnings::of(registry, request, &gathered, unrepaired)?;
+    let (twins, mut warnings) = warnings::of(registry, request, &gathered, unrepaired)?;
     let metadata = match &gathered.artifact {
         Some(artifact) => Some(registry.read(|r| metadata_target(r, request, artifact))?),
         None => None,
     };
     if request.dry_run {
-        return preview(registry, request, &gathered, warnings, &metadata, context);
+        return preview(
+            registry,
+            settings,
+            request,
+            &gathered,
+            (twins, warnings),
+            &metadata,
+            context,
+        );
     }
     let mut gathered = gathered;
     store_bytes(registry.layout(), request, &mut gathered, context)?;
     let settled = in_flight.as_ref().map_or(&[][..], |flight| &flight.settled);
     let outcome = registry.write(context, |writer| {
         writer.settle(settled)?;
-        if let Some(earlier) = check_repetition(writer, request, &gathered)? {
+        if let Some(earlier) = check_repetition(writer, settings, request, &gathered)? {
             return Ok::<_, RecordError>(Outcome::Earlier(Box::new(earlier)));
         }
         let number = match &gathered.artifact {
@@ -166,18 +174,20 @@ pub fn record(
         Ok(Outcome::New { session, details: Box::new(details), owed })
     })?;
     match outcome {
-        Outcome::Earlier(earlier) => earlier_result(registry, &earlier, gathered.twins, warnings),
+        Outcome::Earlier(earlier) => earlier_result(registry, &earlier, twins, warnings),
         Outcome::New { session, details, owed } => {
-            if let Some(owed) = &owed
-                && let Err(error) = owed::place_metadata(registry, owed, context)
-            {
-                let message = format!(
-                    "{} could not be written ({error}); the next command that writes tries again",
-                    owed.path
-                );
-                warnings.push(Warning { code: "metadata-owed", message });
+            if let Some(owed) = &owed {
+                let message = match owed::place_metadata(registry, owed, context) {
+                    Ok(Placed::Written) => None,
+                    Ok(Placed::Edited) => Some(format!("{} was edited meanwhile", owed.path)),
+                    Err(error) => Some(format!(
+                        "{} could not be written ({error}); the next command that writes tries again",
+                        owed.path
+                    )),
+                };
+                warnings.extend(message.map(|message| Warning { code: "metadata-owed", message }));
             }
-            Ok(result(&details, session, true, gathered.twins, warnings))
+            Ok(result(&details, session, true, twins, warnings))
         }
     }
 }
@@ -192,7 +202,6 @@ pub(crate) struct Gathered {
     pub(crate) artifact: Option<GatheredArtifact>,
     pub(crate) datasets: Vec<GatheredDataset>,
     pub(crate) derived_from: Vec<DerivedFrom>,
-    pub(crate) twins: Vec<String>,
     request_sha256: Sha256,
 }
 
@@ -280,8 +289,7 @@ fn gather(
     check_stand_ins(request, artifact.as_ref(), &datasets)?;
     let derived_from = registry.read(|reader| derived_from(reader, request))?;
     let request_sha256 = request_digest(request, artifact.as_ref(), &datasets)?;
-    let twins = registry.read(|reader| warnings::twins(reader, artifact.as_ref()))?;
-    Ok(Gathered { artifact, datasets, derived_from, twins, request_sha256 })
+    Ok(Gathered { artifact, datasets, derived_from, request_sha256 })
 }
 
 fn check_stand_ins(
@@ -382,7 +390,7 @@ fn store_bytes(
             kept.push(objects::temporary(layout, &manifest.to_bytes(), context)?);
         }
     }
-    objects::put(layout, kept)?;
+    objects::put(layout, kept, context)?;
     context.observer.step(Step::ObjectsStored);
     Ok(())
 }
@@ -391,6 +399,7 @@ fn store_bytes(
 /// request is a conflict. Called inside the write transaction.
 fn check_repetition(
     reader: &Reader<'_>,
+    settings: &Settings,
     request: &RecordRequest,
     gathered: &Gathered,
 ) -> Result<Option<SessionRow>, RecordError> {
@@ -404,8 +413,10 @@ fn check_repetition(
         return Err(RecordError::KeyReused { key: key.clone(), earlier });
     }
     let Some(label) = &request.label else { return Ok(None) };
-    if let Ok(pointer) = label.as_str().parse()
-        && reader.pointer(&request.model, &pointer)?.is_some()
+    if let Ok(pointer) = label.as_str().parse::<PointerName>()
+        && (pointer == PointerName::prod()
+            || settings.pointer_file(&request.model, &pointer).is_some()
+            || reader.pointer(&request.model, &pointer)?.is_some())
     {
         return Err(RecordError::LabelIsPointer { label: label.clone() });
     }
@@ -461,6 +472,9 @@ fn metadata_target(
     let mut last = None;
     for candidate in candidates {
         let target = layout.absolute(&candidate);
+        if let Some(other) = directory_around(reader, &candidate, path)? {
+            return Err(RecordError::MetadataInside { path: candidate, version: other });
+        }
         if target.is_dir() {
             return Err(RecordError::MetadataIsDirectory { path: candidate });
         }
@@ -482,6 +496,24 @@ fn metadata_target(
         last = Some(candidate);
     }
     Err(RecordError::MetadataForeign { path: last.unwrap_or_default() })
+}
+
+/// Another version's directory artifact that a file at `candidate` would become part of.
+fn directory_around(
+    reader: &Reader<'_>,
+    candidate: &str,
+    own: &str,
+) -> Result<Option<String>, StoreError> {
+    let mut folder = candidate;
+    while let Some((parent, _)) = folder.rsplit_once('/') {
+        if parent != own
+            && let Some(version) = reader.directory_at_path(parent)?
+        {
+            return Ok(Some(version.reference()));
+        }
+        folder = parent;
+    }
+    Ok(None)
 }
 
 /// Whether the file says that it describes a version of this registry whose artifact is at `path`.
@@ -635,19 +667,21 @@ fn earlier_result(
 
 fn preview(
     registry: &Registry,
+    settings: &Settings,
     request: &RecordRequest,
     gathered: &Gathered,
-    warnings: Vec<Warning>,
+    (twins, warnings): (Vec<String>, Vec<Warning>),
     metadata: &Option<MetadataTarget>,
     context: &Context<'_>,
 ) -> Result<Recorded, RecordError> {
-    if let Some(earlier) = registry.read(|reader| check_repetition(reader, request, gathered))? {
-        return earlier_result(registry, &earlier, gathered.twins.clone(), warnings);
+    let earlier = registry.read(|reader| check_repetition(reader, settings, request, gathered))?;
+    if let Some(earlier) = earlier {
+        return earlier_result(registry, &earlier, twins, warnings);
     }
     let latest = registry.read(|reader| reader.latest_version(&request.model))?;
     let next = latest.map_or(1, |version| version.number + 1);
     let (_, details) = event(request, gathered, next, metadata, context);
-    Ok(result(&details, String::new(), true, gathered.twins.clone(), warnings))
+    Ok(result(&details, String::new(), true, twins, warnings))
 }
 
 /// For messages: what could not be put right before this command.

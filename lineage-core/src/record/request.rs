@@ -112,6 +112,14 @@ pub enum RecordError {
         /// The file.
         path: String,
     },
+    /// `metadata.json` would become part of another version's directory, and make it differ.
+    #[error("{path} would lie inside the directory that was recorded as {version}")]
+    MetadataInside {
+        /// The file.
+        path: String,
+        /// The other version.
+        version: String,
+    },
     /// `metadata.json` would have to replace a folder.
     #[error("{path} is a folder, not a place for metadata.json")]
     MetadataIsDirectory {

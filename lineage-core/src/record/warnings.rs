@@ -1,7 +1,5 @@
 //! What is allowed but worth knowing: twins, leakage, paths used twice.
 
-use std::collections::BTreeSet;
-
 use super::{Gathered, GatheredArtifact, RecordError, RecordRequest, Warning, unrepaired_warnings};
 use crate::digest::Sha256;
 use crate::owed::Unrepaired;
@@ -10,39 +8,56 @@ use crate::store::{Reader, Registry, StoreError};
 /// Equal bytes of at least this size are no accident.
 const TWIN_FILE_BYTES_MIN: u64 = 64;
 
+/// References to the versions that share bytes with the artifact, and everything worth saying.
 pub(super) fn of(
     registry: &Registry,
     request: &RecordRequest,
     gathered: &Gathered,
     unrepaired: &[Unrepaired],
-) -> Result<Vec<Warning>, RecordError> {
+) -> Result<(Vec<String>, Vec<Warning>), RecordError> {
     let mut warnings = unrepaired_warnings(unrepaired);
-    registry.read(|reader| artifact(reader, request, gathered, &mut warnings))?;
+    let mut twins = Vec::new();
+    registry.read(|reader| {
+        let Some(found) = &gathered.artifact else { return Ok::<_, StoreError>(()) };
+        twins = shared_bytes(reader, found, &mut warnings)?;
+        artifact(reader, request, found, &mut warnings)
+    })?;
     datasets(gathered, &mut warnings);
-    Ok(warnings)
+    Ok((twins, warnings))
 }
 
-/// References to the versions that share bytes with the artifact.
-pub(super) fn twins(
+/// Versions with the same artifact, and versions whose largest file is among this artifact's files.
+fn shared_bytes(
     reader: &Reader<'_>,
-    artifact: Option<&GatheredArtifact>,
+    artifact: &GatheredArtifact,
+    warnings: &mut Vec<Warning>,
 ) -> Result<Vec<String>, StoreError> {
-    let Some(artifact) = artifact else { return Ok(Vec::new()) };
-    let mut seen = BTreeSet::new();
-    let mut found = Vec::new();
-    for version in reader.versions_with_artifact(&artifact.found.sha256)? {
-        if version.kind == artifact.found.kind && seen.insert(version.reference()) {
-            found.push(version.reference());
-        }
+    let mut twins: Vec<String> = reader
+        .versions_with_artifact(&artifact.found.sha256)?
+        .into_iter()
+        .filter(|version| version.kind == artifact.found.kind)
+        .map(|version| version.reference())
+        .collect();
+    if let Some(first) = twins.first() {
+        let message = format!("the artifact is byte for byte that of {first}");
+        warnings.push(Warning { code: "twin", message });
     }
-    for (_, digest) in files(artifact) {
+    for (path, digest) in files(artifact) {
+        let mut named = false;
         for version in reader.versions_with_largest_file(&digest)? {
-            if seen.insert(version.reference()) {
-                found.push(version.reference());
+            let reference = version.reference();
+            if twins.contains(&reference) {
+                continue;
             }
+            if !named {
+                let message = format!("{path} is byte for byte that of {reference}");
+                warnings.push(Warning { code: "twin-file", message });
+                named = true;
+            }
+            twins.push(reference);
         }
     }
-    Ok(found)
+    Ok(twins)
 }
 
 /// The artifact's files that are worth comparing: path within it, digest.
@@ -65,29 +80,12 @@ fn files(artifact: &GatheredArtifact) -> Vec<(String, Sha256)> {
 fn artifact(
     reader: &Reader<'_>,
     request: &RecordRequest,
-    gathered: &Gathered,
+    artifact: &GatheredArtifact,
     warnings: &mut Vec<Warning>,
 ) -> Result<(), StoreError> {
-    let Some(artifact) = &gathered.artifact else { return Ok(()) };
     let mut warn = |code, message| warnings.push(Warning { code, message });
-    let whole: Vec<String> = reader
-        .versions_with_artifact(&artifact.found.sha256)?
-        .into_iter()
-        .filter(|version| version.kind == artifact.found.kind)
-        .map(|version| version.reference())
-        .collect();
-    if let Some(first) = whole.first() {
-        warn("twin", format!("the artifact is byte for byte that of {first}"));
-    }
-    for (path, digest) in files(artifact) {
-        let other = reader
-            .versions_with_largest_file(&digest)?
-            .into_iter()
-            .map(|version| version.reference())
-            .find(|reference| !whole.contains(reference));
-        if let Some(other) = other {
-            warn("twin-file", format!("{path} is byte for byte that of {other}"));
-        }
+    if artifact.found.size_bytes == 0 {
+        warn("empty-artifact", format!("{} holds no bytes at all", artifact.path));
     }
     let pointers = reader.pointers_serving(&artifact.path)?;
     if let Some(pointer) = pointers.first() {

@@ -100,12 +100,21 @@ impl StoreError {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                 StoreError::Busy { seconds: 0 }
             }
+            // On a full disk SQLite cannot always tell why a file beside the database failed.
+            Some(ErrorCode::SystemIoFailure)
+                if crate::files::free_bytes(crate::files::parent(&path)) == Some(0) =>
+            {
+                StoreError::DiskFull { path }
+            }
+            None if matches!(error, rusqlite::Error::FromSqlConversionFailure(..)) => {
+                StoreError::Corrupt { path, detail: error.to_string() }
+            }
             _ => StoreError::Sqlite(error),
         }
     }
 }
 
-/// For use inside the store, where the path is added later by [`StoreError::located`].
+/// For use inside the store, where the database is the only one there is.
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> StoreError {
         StoreError::sqlite(error, std::path::Path::new("registry.db"))

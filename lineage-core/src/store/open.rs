@@ -76,7 +76,7 @@ impl Registry {
             return Err(StoreError::ReadOnly { path });
         }
         if (numbers.log, numbers.projections) != (LOG_SCHEMA, PROJECTION_SCHEMA) {
-            upgrade(&connection, layout, context)?;
+            upgrade(&connection, layout, context, false)?;
         }
         let id = query::registry_id(&connection, &path)?;
         Ok(Registry { connection, layout: layout.clone(), id, access: Access::ReadWrite })
@@ -92,12 +92,17 @@ impl Registry {
             let numbers = schema::numbers(&connection)?;
             Ok((connection, numbers))
         });
-        let unreadable = |error: &rusqlite::Error| {
-            matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
+        // On a full disk SQLite cannot make its shared memory; reading needs none.
+        let unreadable = |error: &rusqlite::Error| match error.sqlite_error_code() {
+            Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly) => {
+                !files::is_writable(layout.registry())
+            }
+            Some(ErrorCode::SystemIoFailure | ErrorCode::DiskFull) => true,
+            _ => false,
         };
         let (connection, numbers, access) = match attempt {
             Ok((connection, numbers)) => (connection, numbers, Access::ReadOnly),
-            Err(error) if unreadable(&error) && !files::is_writable(layout.registry()) => {
+            Err(error) if unreadable(&error) => {
                 if wal_holds_something(&path)? {
                     return Err(StoreError::LacksSharedMemory { path });
                 }
@@ -158,6 +163,24 @@ impl Registry {
         result
     }
 
+    /// Runs `read` on a snapshot that is newer than the one of a [`Registry::read`] around it.
+    pub(crate) fn read_again<T, E: From<StoreError>>(
+        &self,
+        read: impl FnOnce(&Reader<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let path = self.layout.database();
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_URI;
+        let name = match self.access {
+            Access::Immutable => immutable_uri(&path),
+            Access::ReadWrite | Access::ReadOnly => uri(&path, "mode=ro"),
+        };
+        let connection = Connection::open_with_flags(name, flags)
+            .map_err(|error| StoreError::sqlite(error, &path))?;
+        read(&Reader::new(&connection, &self.layout, &self.id))
+    }
+
     /// Runs `write` in one transaction that is committed when it succeeds and leaves no trace when
     /// it fails. Waits for other writers, for at most the context's time-out.
     pub fn write<T, E: From<StoreError>>(
@@ -190,13 +213,18 @@ impl Registry {
     /// Notes that files were put in place. Failing is no harm: the next command that writes sees the
     /// files itself.
     pub(crate) fn settle(&mut self, context: &Context<'_>, files: &[OwedFile]) {
-        let quiet = Context { observer: &Silent, actor: context.actor.clone(), ..*context };
+        let quiet = Context {
+            observer: &Silent,
+            actor: context.actor.clone(),
+            lock_timeout: std::time::Duration::from_millis(100),
+            ..*context
+        };
         let _ = self.write(&quiet, |writer| writer.settle(files));
     }
 
     /// Makes the tables again from the log, in one transaction; the log itself is not touched.
     pub fn rebuild(&mut self, context: &Context<'_>) -> Result<(), StoreError> {
-        upgrade(&self.connection, &self.layout, context)
+        upgrade(&self.connection, &self.layout, context, true)
     }
 }
 
@@ -281,6 +309,7 @@ fn upgrade(
     connection: &Connection,
     layout: &Layout,
     context: &Context<'_>,
+    force: bool,
 ) -> Result<(), StoreError> {
     let path = layout.database();
     let located = |error| StoreError::sqlite(error, &path);
@@ -293,6 +322,9 @@ fn upgrade(
     )?;
     let found = schema::numbers(connection).map_err(located)?;
     check(found, &path)?;
+    if !force && (found.log, found.projections) == (LOG_SCHEMA, PROJECTION_SCHEMA) {
+        return Ok(());
+    }
     files::create_folder(&layout.backups())?;
     let name = format!("registry-{}-{}-{}.db", found.log, found.projections, context.random_hex());
     let backup = layout.backups().join(name);

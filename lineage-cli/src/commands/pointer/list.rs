@@ -1,6 +1,5 @@
 //! `lineage pointer list`
 
-use lineage_core::lookup;
 use lineage_core::names::ModelName;
 use lineage_core::pointer::{PointerStatus, status};
 use serde::Serialize;
@@ -26,13 +25,8 @@ struct Line {
 }
 
 pub(crate) fn run(args: &ListArgs, global: &Global, output: &mut Output) -> Result<(), CliError> {
-    let found = settings::reading(global, output, |registry, settings, _| {
-        registry.read(|reader| {
-            if let Some(model) = &args.model {
-                lookup::known_model(reader, model)?;
-            }
-            Ok(status(reader, settings, args.model.as_ref())?)
-        })
+    let found = settings::reading(global, output, |registry, settings, context| {
+        Ok(status(registry, settings, args.model.as_ref(), context)?)
     })?;
     let mut lines = Vec::new();
     for model in found.models {

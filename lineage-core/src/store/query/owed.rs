@@ -66,7 +66,7 @@ impl Reader<'_> {
     /// Files of a kind that nobody has yet seen as they must be.
     pub fn unsettled(&self, kind: OwedKind) -> Result<Vec<OwedFile>, StoreError> {
         self.rows(
-            &format!("{COLUMNS} WHERE kind = ?1 AND settled = 0 ORDER BY seq"),
+            &format!("{COLUMNS} INDEXED BY owed_file_unsettled WHERE kind = ?1 AND settled = 0"),
             [kind.as_str()],
             owed,
         )

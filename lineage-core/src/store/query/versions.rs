@@ -223,7 +223,7 @@ impl Reader<'_> {
     ) -> Result<Vec<VersionRow>, StoreError> {
         // 'g' sorts after every hex digit, so the range holds exactly the digests with the prefix.
         let sql = format!(
-            "{SELECT_VERSION} WHERE sha256 >= ?2 AND sha256 < ?2 || 'g' AND model = ?1 \
+            "{SELECT_VERSION} WHERE sha256 >= ?2 AND sha256 < ?2 || 'g' AND +model = ?1 \
              ORDER BY number LIMIT 2"
         );
         self.rows(&sql, params![model.as_str(), prefix], version)
@@ -251,6 +251,14 @@ impl Reader<'_> {
             [path],
             version,
         )
+    }
+
+    /// The newest directory artifact that was recorded at a path.
+    pub fn directory_at_path(&self, path: &str) -> Result<Option<VersionRow>, StoreError> {
+        let sql = format!(
+            "{SELECT_VERSION} WHERE path = ?1 AND kind = 'directory' ORDER BY seq DESC LIMIT 1"
+        );
+        self.first(&sql, [path], version)
     }
 
     /// The version that a selector means. A pointer that was never set, or is unset, means none.
