@@ -12,6 +12,29 @@
 
 mod support;
 
+mod bad_input;
+mod checkout;
+mod concurrency;
+mod crash;
+mod disk_full;
 mod docs;
+mod dry_run;
+mod fingerprint;
+mod help;
+mod init;
+mod interrupt;
+mod json;
+mod labels_and_keys;
+mod log_show_history_status;
+mod metrics;
+mod names;
+mod pointer_file;
+mod promote;
+mod read_only;
+mod record;
+mod resolve;
+mod rollback;
+mod schema;
 mod story;
 mod tidy;
+mod verify;

@@ -140,7 +140,9 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Cli, ExitCode> {
     let text = error.render().to_string();
     let mut paragraphs = text.split("\n\n");
     let message = paragraphs.next().unwrap_or("wrong usage").trim_start_matches("error: ");
-    let hint = text.lines().rev().map(str::trim).find(|line| !line.is_empty());
+    let tip = text.lines().find_map(|line| line.trim().strip_prefix("tip: "));
+    let last = text.lines().rev().map(str::trim).find(|line| !line.is_empty());
+    let hint = tip.or(last);
     let error =
         CliError::new(ErrorKind::Usage, message.split_whitespace().collect::<Vec<_>>().join(" "))
             .hint(hint.unwrap_or("lineage --help").to_owned());

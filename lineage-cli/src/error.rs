@@ -140,6 +140,9 @@ impl From<FileError> for CliError {
                 io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
                     (ErrorKind::ReadOnly, Some("check who may read and write there"))
                 }
+                io::ErrorKind::DirectoryNotEmpty => {
+                    (ErrorKind::Failure, Some("it exists and is no registry; move it away first"))
+                }
                 _ => (ErrorKind::Failure, None),
             },
         };
@@ -479,6 +482,7 @@ impl From<PointerError> for CliError {
                 with(ErrorKind::BytesLost, "only the recorded path can have them".to_owned())
             }
             PointerError::Contended { .. } => with(ErrorKind::Contended, "try again".to_owned()),
+            PointerError::EmptyReason => usage(message),
             PointerError::Lookup(error) => error.into(),
             PointerError::Object(error) => error.into(),
             PointerError::Fingerprint(error) => error.into(),

@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::args::{Color, Global};
 use crate::error::{CliError, ErrorKind};
 use crate::observer::Terminal;
+use crate::render;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
@@ -151,7 +152,8 @@ impl Output {
 
     fn say(&self, style: Style, word: &str, message: &str) {
         self.observer.clear();
-        to_stderr(&format!("{style}{word}:{style:#} {message}\n"));
+        // A name in a message must not play tricks on the terminal.
+        to_stderr(&format!("{style}{word}:{style:#} {}\n", render::safe(message)));
     }
 
     /// Asks a yes-or-no question; without a terminal the answer must come as a flag.

@@ -180,7 +180,7 @@ pub(crate) fn writing<T>(
     }
     with_context(global, output, Some(layout.root()), |context| {
         let mut registry = if dry_run {
-            Registry::open_read_only(&layout, context)?
+            Registry::open_quietly(&layout, context)?
         } else {
             Registry::open(&layout, context)?
         };

@@ -2,7 +2,7 @@
 //! writing an entry, and putting one session into log and tables.
 
 #![allow(missing_docs, reason = "criterion's macros make items that cannot be documented")]
-#![allow(clippy::unwrap_used, reason = "that is how a benchmark fails")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "that is how a benchmark fails")]
 
 use std::fs;
 use std::path::Path;
@@ -89,7 +89,7 @@ fn writing(criterion: &mut Criterion) {
             });
             match stopped {
                 Err(Stop::After(elapsed)) => elapsed,
-                Err(Stop::Failed(error)) => Err(error).unwrap(),
+                Err(Stop::Failed(error)) => panic!("{error}"),
                 Ok(()) => Duration::ZERO,
             }
         });

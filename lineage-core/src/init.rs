@@ -101,7 +101,7 @@ pub fn init(request: &InitRequest, context: &Context<'_>) -> Result<Initialised,
         }
     }
     let id = match layout.database().exists() {
-        true => Some(Registry::open_read_only(&layout, context)?.id().to_owned()),
+        true => Some(Registry::open_quietly(&layout, context)?.id().to_owned()),
         false => None,
     };
     Ok(Initialised {

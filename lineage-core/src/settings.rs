@@ -228,7 +228,11 @@ impl Settings {
             for part in [&file.path, &file.base] {
                 let odd = |name: &str| matches!(name, "" | ".." | ".lineage");
                 let plain = part == "." || !part.split('/').any(|name| odd(name) || name == ".");
-                if !plain || Path::new(part).is_absolute() || part.contains('\\') {
+                if !plain
+                    || part == "lineage.toml"
+                    || Path::new(part).is_absolute()
+                    || part.contains('\\')
+                {
                     let rule = "is not a plain path inside the project, with '/'";
                     return Err(conflict(format!("the pointer file of {name}: \"{part}\" {rule}")));
                 }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::context::Context;
 use crate::digest::{Kind, Sha256};
 use crate::events::Event;
+use crate::files::FileError;
 use crate::fingerprint::{self, FingerprintError, Input};
 use crate::layout::Layout;
 use crate::lookup::{self, Found, LookupError};
@@ -80,8 +81,8 @@ pub enum VerifyError {
     Store(#[from] StoreError),
 }
 
-impl From<crate::files::FileError> for VerifyError {
-    fn from(error: crate::files::FileError) -> VerifyError {
+impl From<FileError> for VerifyError {
+    fn from(error: FileError) -> VerifyError {
         VerifyError::Store(error.into())
     }
 }
@@ -288,7 +289,8 @@ impl Outside<'_> {
 
     /// Manifests and payloads are kept whatever was stored: without them nothing could be named.
     fn payloads(&mut self, version: &VersionRow) -> Result<(), VerifyError> {
-        let (entry, _) = lookup::entry(self.reader, version.seq)?;
+        // A log that cannot be read was reported as such.
+        let Ok((entry, _)) = lookup::entry(self.reader, version.seq) else { return Ok(()) };
         let Ok(Event::SessionCompleted(session)) = entry.event() else { return Ok(()) };
         let mut wanted: Vec<Sha256> = Vec::new();
         if version.kind == Kind::Directory && !version.stored {
@@ -328,7 +330,13 @@ impl Outside<'_> {
     }
 
     fn compare(&self, version: &VersionRow, path: &str) -> Result<Found, VerifyError> {
-        Ok(lookup::compare(self.reader, version, path, self.context.observer)?)
+        match lookup::compare(self.reader, version, path, self.context.observer) {
+            Err(FingerprintError::File(FileError::Interrupted)) => {
+                Err(FileError::Interrupted.into())
+            }
+            Err(error) => Ok(Found::Other { sha256: None, detail: error.to_string() }),
+            Ok(found) => Ok(found),
+        }
     }
 
     fn dataset(&mut self, version: &VersionRow, dataset: &DatasetRow) -> Result<(), VerifyError> {
@@ -353,7 +361,7 @@ impl Outside<'_> {
             Err(FingerprintError::File(error)) if error.is_not_found() => {
                 format!("{} is gone", dataset.path)
             }
-            Err(error @ FingerprintError::File(crate::files::FileError::Interrupted)) => {
+            Err(error @ FingerprintError::File(FileError::Interrupted)) => {
                 return Err(error.into());
             }
             Err(error) => error.to_string(),
@@ -431,7 +439,8 @@ impl Outside<'_> {
         }
         for (path, version) in newest {
             self.check.checked.metadata_files += 1;
-            let expected = Sha256::of(&lookup::metadata_bytes(self.reader, &version)?);
+            let Ok(bytes) = lookup::metadata_bytes(self.reader, &version) else { continue };
+            let expected = Sha256::of(&bytes);
             let found = owed::digest_at(self.layout(), &path)?;
             if found == Some(expected) {
                 continue;

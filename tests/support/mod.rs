@@ -1,6 +1,8 @@
 //! A sealed environment for the `lineage` binary: an own home, a fixed actor, seeded randomness and
 //! a clock that ticks one minute per command, so that every byte of output is the same on every run.
 
+pub mod agreement;
+
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;

@@ -44,7 +44,11 @@ pub(crate) fn run(args: &DoctorArgs, global: &Global, output: &mut Output) -> Re
         })?;
     }
     let findings = settings::with_context(global, output, None, |context| {
-        let registry = Registry::open_read_only(&layout, context)?;
+        let registry = if args.dry_run.dry_run {
+            Registry::open_quietly(&layout, context)?
+        } else {
+            Registry::open_read_only(&layout, context)?
+        };
         Ok(examine(&registry, loaded.as_ref().map_err(|error| error.message.as_str())))
     })?;
     let report = Report {

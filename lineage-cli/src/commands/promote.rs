@@ -1,5 +1,6 @@
 //! `lineage promote`
 
+use lineage_core::events::ServedFrom;
 use lineage_core::lookup;
 use lineage_core::names::{ModelName, PointerName, Reference, Selector};
 use lineage_core::pointer::{
@@ -178,15 +179,23 @@ fn text(moved: &Moved) -> String {
         number(moved.to),
         if path.is_empty() { "" } else { "  " }
     )];
+    if moved.served_from == Some(ServedFrom::Checkout) {
+        lines.push("  served from a read-only copy out of the object store".to_owned());
+    }
     if !moved.passed_over.is_empty() {
         let passed: Vec<String> = moved.passed_over.iter().map(u64::to_string).collect();
         lines.push(format!("  passed over, because quarantined: {}", passed.join(", ")));
     }
     if let Some(left) = moved.quarantined {
-        lines.push(format!("  version {left} is now quarantined on {}", moved.pointer));
+        let is = if moved.dry_run { "would be" } else { "is now" };
+        lines.push(format!("  version {left} {is} quarantined on {}", moved.pointer));
     }
     if let Some(file) = &moved.pointer_file {
-        lines.push(format!("  {} {}", render::safe(&file.path), file.state));
+        let state = match file.state {
+            "planned" => "would be written",
+            state => state,
+        };
+        lines.push(format!("  {} {state}", render::safe(&file.path)));
     }
     lines.join("\n")
 }

@@ -1,5 +1,6 @@
 //! `lineage record`
 
+use std::ffi::OsString;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -34,7 +35,7 @@ pub(crate) struct RecordArgs {
     model: Option<ModelName>,
     /// A dataset: its role (training, validation, test or another word) and path
     #[arg(long, value_name = "ROLE[:NAME]=PATH")]
-    data: Vec<String>,
+    data: Vec<OsString>,
     /// The model file, or a folder of files; without one a session is recorded and no version
     #[arg(long, value_name = "PATH")]
     artifact: Option<PathBuf>,
@@ -303,6 +304,14 @@ fn add_columns(args: &RecordArgs, request: &mut RecordRequest) -> Result<(), Cli
 
 fn add_datasets(args: &RecordArgs, request: &mut RecordRequest) -> Result<(), CliError> {
     for text in &args.data {
+        let text = text.to_str().ok_or_else(|| {
+            let shown = text.to_string_lossy();
+            CliError::new(
+                ErrorKind::NotUtf8,
+                format!("--data {shown}: the path is not valid UTF-8"),
+            )
+            .hint("rename the file; names in the registry are UTF-8")
+        })?;
         let (key, path) = pair("--data", text, "ROLE[:NAME]=PATH")?;
         let (role, name) = match key.split_once(':') {
             Some((role, name)) => (role, Some(name.parse()?)),

@@ -92,6 +92,12 @@ fn text(reference: &str, shown: &Shown, actor: &str) -> String {
         let digest: String = plain(&dataset["sha256"]).chars().take(12).collect();
         let name = format!("data {}", plain(&dataset["role"]));
         row(&name, format!("{}  {digest}{rows_note}", plain(&dataset["path"])));
+        if !dataset["source"].is_null() {
+            row("  from", plain(&dataset["source"]));
+        }
+        for transformation in dataset["transformations"].as_array().into_iter().flatten() {
+            row("  after", plain(transformation));
+        }
     }
     for metric in list("metrics") {
         let split = metric["split"].as_str().map(|s| format!("{s}.")).unwrap_or_default();

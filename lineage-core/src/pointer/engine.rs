@@ -5,7 +5,9 @@ use serde::Serialize;
 use super::serve::{Lost, serve};
 use super::stack;
 use crate::context::Context;
-use crate::events::{Event, MoveAction, OverwrittenFile, PointerMoved, PointerRefused, Served};
+use crate::events::{
+    Event, MoveAction, OverwrittenFile, PointerMoved, PointerRefused, Served, ServedFrom,
+};
 use crate::files::FileError;
 use crate::fingerprint::FingerprintError;
 use crate::layout::LayoutError;
@@ -100,6 +102,9 @@ pub enum PointerError {
         /// The pointer file.
         file: String,
     },
+    /// A rollback needs a reason, and white space is none.
+    #[error("the reason is empty")]
+    EmptyReason,
     /// The settings name no file for the pointer.
     #[error("lineage.toml names no pointer file for {pointer}")]
     NoPointerFile {
@@ -194,7 +199,7 @@ impl Refusal {
 pub struct PointerFileState {
     /// Relative to the project root.
     pub path: String,
-    /// `written`, `owed` or `drift`.
+    /// `written`, `removed`, `owed` or `drift`; `planned` in a dry run.
     pub state: &'static str,
     /// Why it is owed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -220,6 +225,8 @@ pub struct Moved {
     pub pointer_file: Option<PointerFileState>,
     /// The path that is served, relative to the project root.
     pub served_path: Option<String>,
+    /// Whether that is where it was recorded, or a checkout of the object store.
+    pub served_from: Option<ServedFrom>,
     /// Versions that a rollback passed over.
     pub passed_over: Vec<u64>,
     /// The version that was quarantined by this move.
@@ -306,6 +313,7 @@ impl Attempt<'_> {
         settled: &[OwedFile],
     ) -> Result<Moved, PointerError> {
         for _ in 0..ATTEMPTS_MAX {
+            self.stop_at_drift(registry, settings, context)?;
             let (choice, served) = match self.prepare(registry, settings, context, decide)? {
                 Prepared::AlreadySo(moved) => return Ok(*moved),
                 Prepared::Rewrite(moved) => {
@@ -323,6 +331,28 @@ impl Attempt<'_> {
             }
         }
         Err(PointerError::Contended { pointer: self.reference(), times: ATTEMPTS_MAX })
+    }
+
+    /// An edit from outside stops everything, before anything else is looked at. What seems to be
+    /// one is looked at again when no other process can be about to put the file in place.
+    pub(super) fn stop_at_drift(
+        &self,
+        registry: &Registry,
+        settings: &Settings,
+        context: &Context<'_>,
+    ) -> Result<(), PointerError> {
+        let check = || {
+            registry.read(|reader| {
+                lookup::known_model(reader, self.model)?;
+                self.file_status(reader, settings).map(|_| ())
+            })
+        };
+        match check() {
+            Err(PointerError::Drift { .. }) => {}
+            other => return other,
+        }
+        let _calm = owed::calm(registry.layout(), context);
+        check()
     }
 
     /// Decides on a snapshot, and verifies (or makes) the bytes to serve.
@@ -409,6 +439,7 @@ impl Attempt<'_> {
                 problem: None,
             }),
             served_path: row.and_then(|row| row.served_path),
+            served_from: None,
             passed_over: Vec::new(),
             quarantined: None,
             rollback_target: self.rollback_target(reader, None)?,
@@ -491,9 +522,10 @@ impl Attempt<'_> {
         choice: &Choice,
         served: &Served,
     ) -> Result<Moved, PointerError> {
-        let file = self.file_status(reader, settings)?.map(|status| PointerFileState {
+        let status = owed::pointer_status(reader, settings, self.model, self.pointer)?;
+        let file = status.map(|status| PointerFileState {
             path: status.file.path,
-            state: status.state.name(),
+            state: "planned",
             problem: None,
         });
         let target = self.rollback_target(reader, Some(choice))?;
@@ -517,6 +549,7 @@ impl Attempt<'_> {
             event_seq,
             pointer_file,
             served_path: Some(served.path.clone()),
+            served_from: Some(served.from),
             passed_over: choice.passed_over.clone(),
             quarantined: choice.from.filter(|_| choice.quarantine),
             rollback_target,
@@ -738,7 +771,7 @@ pub(super) fn finish(
     let (state, problem) = match owing.prepared.place(context) {
         Ok(()) => {
             registry.settle(context, std::slice::from_ref(&owing.file));
-            ("written", None)
+            (if owing.file.content_sha256.is_some() { "written" } else { "removed" }, None)
         }
         Err(error) => ("owed", Some(error.to_string())),
     };

@@ -169,6 +169,7 @@ pub(super) fn accept(
             problem: None,
         }),
         served_path: plan.edit.as_ref().map(|edit| edit.served.path.clone()),
+        served_from: plan.edit.as_ref().map(|edit| edit.served.from),
         passed_over: Vec::new(),
         quarantined: None,
         rollback_target: None,

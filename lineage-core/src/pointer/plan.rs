@@ -66,7 +66,7 @@ fn facts(details: &Value) -> Vec<(String, String)> {
             if same_role == 1 { format!("data {role}") } else { format!("data {role}:{file}") };
         let mut value = format!("{file} {}", short(&dataset["sha256"]));
         if let Some(rows) = dataset["table"]["rows"].as_u64() {
-            value.push_str(&format!(" ({rows} rows)"));
+            value.push_str(&format!(" ({rows} {})", if rows == 1 { "row" } else { "rows" }));
         }
         facts.push((name, value));
     }

@@ -39,6 +39,9 @@ pub fn rollback(
     request: &RollbackRequest,
     context: &Context<'_>,
 ) -> Result<Moved, PointerError> {
+    if request.reason.trim().is_empty() {
+        return Err(PointerError::EmptyReason);
+    }
     let expected = match &request.expect {
         Some(selector) => Some(registry.read(|reader| number(reader, request, selector))?),
         None => None,

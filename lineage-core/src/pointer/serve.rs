@@ -118,6 +118,9 @@ pub fn checkout(
                 return Err(PointerError::NotStored { reference: version.reference() });
             }
             let (kind, sha256) = (version.kind, &version.sha256);
+            if folder.is_some() && target.symlink_metadata().is_ok() {
+                return Err(ObjectError::Occupied { path: target }.into());
+            }
             if dry_run {
                 objects::verify(layout, kind, sha256, context)?;
             } else {

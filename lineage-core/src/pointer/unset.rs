@@ -48,6 +48,7 @@ pub fn unset(
         event_seq: None,
         pointer_file: None,
         served_path: None,
+        served_from: None,
         passed_over: Vec::new(),
         quarantined: None,
         rollback_target: None,

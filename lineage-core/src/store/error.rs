@@ -30,7 +30,7 @@ pub enum StoreError {
         known: i64,
     },
     /// An older registry that would have to be upgraded, in a place where that is not possible.
-    #[error("{path} has an older schema and cannot be upgraded in a read-only place", path = path.display())]
+    #[error("{path} has an older schema, and to upgrade it would be to write", path = path.display())]
     OlderReadOnly {
         /// The database.
         path: PathBuf,

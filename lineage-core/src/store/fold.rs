@@ -26,7 +26,7 @@ pub struct LogProblem {
 /// A difference between a live table and what the log says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowProblem {
-    /// `row-differs`, `row-missing`, `row-unfounded` or `schema-differs`.
+    /// `row-differs`, `row-missing`, `row-unfounded`, `schema-differs` or `database-damaged`.
     pub kind: &'static str,
     /// The table and the row's key, e.g. `pointer (model=fraud, pointer=prod)`.
     pub subject: String,
@@ -147,7 +147,8 @@ impl Fold {
 
     /// Compares the live tables, their triggers and their indexes with what they must be.
     pub fn compare(&mut self) -> Result<Vec<RowProblem>, StoreError> {
-        let mut problems = self.compare_schema()?;
+        let mut problems = self.check_pages()?;
+        problems.extend(self.compare_schema()?);
         let tables: Vec<String> = self.strings(
             "SELECT name FROM main.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' \
              ORDER BY name",
@@ -156,11 +157,22 @@ impl Fold {
             let live = self.strings(&format!(
                 "SELECT name FROM live.sqlite_master WHERE type = 'table' AND name = '{table}'"
             ))?;
-            if !live.is_empty() {
+            if !live.is_empty() && self.columns("live", &table)? == self.columns("main", &table)? {
                 problems.extend(self.compare_table(&table)?);
             }
         }
         Ok(problems)
+    }
+
+    /// SQLite's own check of pages and indexes, which no comparison of rows needs to touch.
+    fn check_pages(&self) -> Result<Vec<RowProblem>, StoreError> {
+        let found = self.strings("PRAGMA live.integrity_check(20)")?;
+        let problem = |detail: String| RowProblem {
+            kind: "database-damaged",
+            subject: "registry.db".to_owned(),
+            detail,
+        };
+        Ok(found.into_iter().filter(|line| line != "ok").map(problem).collect())
     }
 
     /// Tables, triggers and indexes by their definition: a dropped trigger would let rows be edited.
@@ -206,7 +218,7 @@ impl Fold {
             .connection
             .query_row(&count, [], |row| row.get::<_, i64>(0))
             .map(|count| u64::try_from(count).unwrap_or(0))?;
-        let columns = self.columns(table)?;
+        let columns = self.columns("main", table)?;
         let keys: Vec<usize> = (0..columns.len()).filter(|index| columns[*index].1).collect();
         let only_in = |here: &str, there: &str| {
             format!("SELECT * FROM {here}.\"{table}\" EXCEPT SELECT * FROM {there}.\"{table}\"")
@@ -256,9 +268,9 @@ impl Fold {
     }
 
     /// The columns of a table, and whether each is part of its key.
-    fn columns(&self, table: &str) -> Result<Vec<(String, bool)>, StoreError> {
+    fn columns(&self, database: &str, table: &str) -> Result<Vec<(String, bool)>, StoreError> {
         let mut statement =
-            self.connection.prepare(&format!("PRAGMA main.table_info(\"{table}\")"))?;
+            self.connection.prepare(&format!("PRAGMA {database}.table_info(\"{table}\")"))?;
         let rows = statement.query_map([], |row| Ok((row.get(1)?, row.get::<_, i64>(5)? > 0)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }

@@ -127,6 +127,29 @@ impl Registry {
         Ok(Registry { connection, layout: layout.clone(), id, access })
     }
 
+    /// Opens for reading without writing a single byte, not even SQLite's own files, unless another
+    /// process is at work and they are there already. An older schema is an error.
+    pub fn open_quietly(layout: &Layout, context: &Context<'_>) -> Result<Registry, StoreError> {
+        let path = layout.database();
+        if wal_exists(&path) {
+            return Registry::open_read_only(layout, context);
+        }
+        let located = |error| StoreError::sqlite(error, &path);
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_URI;
+        let connection =
+            Connection::open_with_flags(immutable_uri(&path), flags).map_err(located)?;
+        let numbers = schema::numbers(&connection).map_err(located)?;
+        check(numbers, &path)?;
+        if (numbers.log, numbers.projections) != (LOG_SCHEMA, PROJECTION_SCHEMA) {
+            return Err(StoreError::OlderReadOnly { path });
+        }
+        let id = query::registry_id(&connection, &path)?;
+        let access = Access::Immutable;
+        Ok(Registry { connection, layout: layout.clone(), id, access })
+    }
+
     /// Where the registry lies.
     pub fn layout(&self) -> &Layout {
         &self.layout
@@ -354,11 +377,19 @@ fn upgrade_tables(connection: &Connection, found: Numbers) -> Result<(), StoreEr
     Ok(())
 }
 
-/// Whether the database's `-wal` file exists and is not empty.
-fn wal_holds_something(database: &Path) -> Result<bool, FileError> {
+fn wal_path(database: &Path) -> PathBuf {
     let mut wal = database.as_os_str().to_owned();
     wal.push("-wal");
-    let wal = PathBuf::from(wal);
+    PathBuf::from(wal)
+}
+
+fn wal_exists(database: &Path) -> bool {
+    wal_path(database).exists()
+}
+
+/// Whether the database's `-wal` file exists and is not empty.
+fn wal_holds_something(database: &Path) -> Result<bool, FileError> {
+    let wal = wal_path(database);
     match fs::metadata(&wal) {
         Ok(metadata) => Ok(metadata.len() > 0),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),

@@ -1,0 +1,135 @@
+//! `lineage fingerprint`: digests of files and folders, with or without a registry.
+
+use serde_json::json;
+
+use crate::support::Env;
+
+#[test]
+fn a_file_has_the_digest_that_every_other_tool_gives() {
+    let env = Env::empty();
+    env.write("a.bin", "abc");
+    env.write("empty", "");
+    insta::assert_snapshot!(env.run(&["fingerprint", "a.bin", "empty"]), @"
+    ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  a.bin  (file, 3 B)
+    e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  empty  (file, 0 B)
+    ");
+    let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    assert_eq!(env.run(&["fingerprint", "a.bin", "-q"]).ok().stdout, format!("{abc}\n"));
+    assert!(!env.path(".lineage").exists());
+}
+
+#[test]
+fn the_json_document_has_exactly_the_promised_fields() {
+    let env = Env::empty();
+    env.write("t.csv", "id,amount\n1,2.5\n2,\"x\ny\"\n");
+    env.write("a.bin", "abc");
+    env.write("m/model.bin", "x");
+    let lines = env.json_lines(&["fingerprint", "t.csv", "a.bin", "m"], "lineage.fingerprint/1");
+    let keys: Vec<&String> = lines[0].as_object().unwrap().keys().collect();
+    assert_eq!(
+        keys,
+        ["columns", "content_sha256", "kind", "path", "rows", "schema", "sha256", "size_bytes"]
+    );
+    let kinds: Vec<&str> = lines.iter().map(|line| line["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["table", "file", "directory"]);
+    assert_eq!(lines[0]["rows"], 2);
+    assert_eq!(
+        lines[0]["columns"][1],
+        json!({"name": "amount", "type": null, "nulls": null, "sha256": null})
+    );
+    assert_eq!(lines[1]["rows"], json!(null));
+}
+
+#[test]
+fn a_directory_has_the_digest_of_its_manifest() {
+    let env = Env::empty();
+    env.write("m/b.txt", "b");
+    env.write("m/a/x.txt", "x");
+    let digest = |text: &str| lineage_core::digest::Sha256::of(text.as_bytes());
+    let manifest = format!("lineage-tree-1\n{} 1 a/x.txt\n{} 1 b.txt\n", digest("x"), digest("b"));
+    let ran = env.run(&["fingerprint", "m", "-q"]).ok();
+    assert_eq!(ran.stdout, format!("{}\n", digest(&manifest)));
+    let excluded = format!("lineage-tree-1\nexclude *.txt\n{} 1 a/x.txt\n", digest("x"));
+    let ran = env.run(&["fingerprint", "m", "-q", "--exclude", "*.txt"]).ok();
+    assert_eq!(ran.stdout, format!("{}\n", digest(&excluded)));
+}
+
+#[test]
+fn a_changed_name_or_byte_changes_the_digest() {
+    let env = Env::empty();
+    let digest = |name: &str, content: &str| {
+        let _ = std::fs::remove_dir_all(env.path("m"));
+        env.write(&format!("m/{name}"), content);
+        env.run(&["fingerprint", "m", "-q"]).ok().stdout
+    };
+    let base = digest("a", "x");
+    assert_ne!(base, digest("b", "x"));
+    assert_ne!(base, digest("a", "y"));
+    assert_ne!(base, digest("A", "x"));
+    assert_eq!(base, digest("a", "x"));
+}
+
+#[test]
+fn rows_and_columns_of_tables_are_counted() {
+    let env = Env::empty();
+    for (name, content, shape) in [
+        ("a.csv", "x,y\n1,2\n3,4\n", "2 rows × 2 columns"),
+        ("b.csv", "x\n1", "1 row × 1 column"),
+        ("c.csv", "x,y\r\n1,2\r\n\r\n", "1 row × 2 columns"),
+        ("d.tsv", "x\ty\n1\t2\n", "1 row × 2 columns"),
+        ("e.csv", "\"a,b\",c\n\"1\n2\",\"3\"\"4\"\n", "1 row × 2 columns"),
+        ("f.csv", "x\n", "0 rows × 1 column"),
+    ] {
+        env.write(name, content);
+        let ran = env.run(&["fingerprint", name]).ok();
+        assert!(ran.stdout.contains("(table, "), "{ran}");
+        assert!(ran.stdout.contains(shape), "{name}: {ran}");
+    }
+    let ran = env.run(&["fingerprint", "e.csv", "--columns"]).ok();
+    assert!(ran.stdout.contains("    a,b\n    c\n"), "{ran}");
+}
+
+#[test]
+fn what_is_no_table_is_a_file_with_a_warning() {
+    let env = Env::empty();
+    for (name, content) in [
+        ("open.csv", &b"a,b\n\"1,2\n"[..]),
+        ("empty.csv", b""),
+        ("broken.parquet", b"PAR1 nothing PAR1"),
+        ("latin.csv", b"caf\xe9,b\n1,2\n"),
+    ] {
+        env.write(name, content);
+        let ran = env.run(&["fingerprint", name]).ok();
+        assert!(ran.stdout.contains("(file, "), "{ran}");
+        ran.says("not readable as a table");
+    }
+}
+
+#[test]
+fn the_metadata_that_lineage_wrote_is_left_out_in_a_project() {
+    let env = Env::new();
+    env.write("m/model.bin", "x");
+    let before = env.run(&["fingerprint", "m", "-q"]).ok().stdout;
+    env.run(&["record", "fraud", "--artifact", "m"]).ok();
+    assert!(env.path("m/metadata.json").exists());
+    assert_eq!(env.run(&["fingerprint", "m", "-q"]).ok().stdout, before);
+    env.write("m/metadata.json", env.read("m/metadata.json") + " ");
+    assert_ne!(env.run(&["fingerprint", "m", "-q"]).ok().stdout, before);
+}
+
+#[test]
+fn it_is_the_digest_that_record_records() {
+    let env = Env::with_versions(1);
+    let shown = env.json(&["show", "fraud@1"], "lineage.show/1");
+    let printed = env.run(&["fingerprint", "v1/model.bin", "-q"]).ok().stdout;
+    assert_eq!(printed.trim(), shown["metadata"]["artifact"]["sha256"]);
+}
+
+#[test]
+fn a_stand_in_is_named() {
+    let env = Env::empty();
+    let oid = "4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393";
+    let text = format!("version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize 1\n");
+    env.write("lfs.bin", text);
+    env.run(&["fingerprint", "lfs.bin"]).ok().says("is a Git LFS pointer to sha256:4d7a");
+}
