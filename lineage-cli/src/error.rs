@@ -453,13 +453,14 @@ impl From<PointerError> for CliError {
                 ErrorKind::PointerMoved,
                 "look at `lineage status`, then decide anew".to_owned(),
             ),
-            PointerError::Drift { model, pointer_name, live, .. } => with(
+            PointerError::Drift(drifted) => with(
                 ErrorKind::PointerFileDrift,
                 format!(
                     "take it as the truth with `lineage promote {model}{flag} --accept-external`, or \
                      write over it with `lineage promote {model}{flag}{version} --overwrite-external`",
-                    flag = pointer_flag(&pointer_name),
-                    version = live.map(|n| format!(" --version {n}")).unwrap_or_default(),
+                    model = drifted.model,
+                    flag = pointer_flag(&drifted.pointer),
+                    version = drifted.live.map(|n| format!(" --version {n}")).unwrap_or_default(),
                 ),
             ),
             PointerError::UnwritablePath { .. } => with(

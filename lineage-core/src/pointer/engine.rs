@@ -69,21 +69,8 @@ pub enum PointerError {
         expected: String,
     },
     /// The pointer file was edited from outside.
-    #[error("{path} was changed by something other than lineage: {found}")]
-    Drift {
-        /// E.g. `fraud@prod`.
-        pointer: String,
-        /// The file.
-        path: String,
-        /// What it holds, in words.
-        found: String,
-        /// The model.
-        model: ModelName,
-        /// The pointer's own name.
-        pointer_name: PointerName,
-        /// The version that lineage knows to be live there.
-        live: Option<u64>,
-    },
+    #[error(transparent)]
+    Drift(Box<DriftedFile>),
     /// There is an edit from outside, but it names no version of the model.
     #[error("{path} names no version of {model}: {found}")]
     ExternalUnknown {
@@ -151,6 +138,22 @@ pub enum PointerError {
     /// The registry failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// A pointer file that was edited from outside.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{path} was changed by something other than lineage: {found}")]
+pub struct DriftedFile {
+    /// The file.
+    pub path: String,
+    /// What it holds, in words.
+    pub found: String,
+    /// The model.
+    pub model: ModelName,
+    /// The pointer.
+    pub pointer: PointerName,
+    /// The version that lineage knows to be live there.
+    pub live: Option<u64>,
 }
 
 /// A move that a rule or the bytes forbid.
@@ -348,7 +351,7 @@ impl Attempt<'_> {
             })
         };
         match check() {
-            Err(PointerError::Drift { .. }) => {}
+            Err(PointerError::Drift(_)) => {}
             other => return other,
         }
         let _calm = owed::calm(registry.layout(), context);
@@ -483,14 +486,13 @@ impl Attempt<'_> {
             {
                 let report =
                     super::status::describe_external(reader, self.model, file, found.as_deref())?;
-                Err(PointerError::Drift {
-                    pointer: self.reference(),
+                Err(PointerError::Drift(Box::new(DriftedFile {
                     path: file.path.clone(),
                     found: report.to_string(),
                     model: self.model.clone(),
-                    pointer_name: self.pointer.clone(),
+                    pointer: self.pointer.clone(),
                     live: super::promote::live(reader, self.model, self.pointer)?,
-                })
+                })))
             }
             _ => Ok(status),
         }

@@ -15,7 +15,7 @@ mod stack;
 mod status;
 mod unset;
 
-pub use engine::{Moved, PointerError, PointerFileState, Refusal};
+pub use engine::{DriftedFile, Moved, PointerError, PointerFileState, Refusal};
 pub use plan::{Change, changes};
 pub use promote::{Expectation, External, PromoteRequest, promote};
 pub use resolve::{Differs, ResolveError, Resolved, Verified, resolve, resolve_version};
