@@ -1,7 +1,8 @@
 //! A pointer file that something other than lineage wrote: which version does it name, and
 //! accepting it as the truth.
 
-use super::engine::{Attempt, Moved, PointerError, Refusal, finish, owe_file, refused};
+use super::engine::{Attempt, Moved, PointerFileState, finish, owe_file, refused};
+use super::error::{PointerError, Refusal};
 use super::promote::{PromoteRequest, check_expectation, live};
 use super::status::describe_external;
 use crate::context::Context;
@@ -156,27 +157,16 @@ pub(super) fn accept(
         }
         other => other?,
     };
-    let mut moved = Moved {
-        model: model.clone(),
-        pointer: pointer.clone(),
-        from: plan.from,
-        to: plan.edit.as_ref().map_or(plan.from, |edit| Some(edit.to.number)),
-        changed: plan.edit.is_some(),
-        event_seq: None,
-        pointer_file: Some(super::PointerFileState {
-            path: plan.file.path.clone(),
-            state: plan.status,
-            problem: None,
-        }),
-        served_path: plan.edit.as_ref().map(|edit| edit.served.path.clone()),
-        served_from: plan.edit.as_ref().map(|edit| edit.served.from),
-        passed_over: Vec::new(),
-        quarantined: None,
-        rollback_target: None,
-        dry_run: request.dry_run,
-        unrepaired: in_flight.as_ref().map(|f| f.unrepaired.clone()).unwrap_or_default(),
-        abandoned_files: Vec::new(),
-    };
+    let mut moved = Moved::still(model, pointer, plan.from, request.dry_run);
+    moved.pointer_file =
+        Some(PointerFileState { path: plan.file.path, state: plan.status, problem: None });
+    if let Some(edit) = &plan.edit {
+        moved.to = Some(edit.to.number);
+        moved.changed = true;
+        moved.served_path = Some(edit.served.path.clone());
+        moved.served_from = Some(edit.served.from);
+    }
+    moved.unrepaired = in_flight.as_ref().map(|f| f.unrepaired.clone()).unwrap_or_default();
     let (Some(edit), false) = (plan.edit, request.dry_run) else { return Ok(moved) };
     let (seq, owing, target) = registry.write(context, |writer| {
         check_expectation(writer, request, live(writer, model, pointer)?)?;

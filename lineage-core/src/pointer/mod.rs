@@ -5,6 +5,7 @@
 //! verified is what is served: the bytes at the very path that the pointer file and `resolve` name.
 
 mod engine;
+mod error;
 mod external;
 mod plan;
 mod promote;
@@ -15,7 +16,8 @@ mod stack;
 mod status;
 mod unset;
 
-pub use engine::{DriftedFile, Moved, PointerError, PointerFileState, Refusal};
+pub use engine::{Moved, PointerFileState};
+pub use error::{DriftedFile, PointerError, Refusal};
 pub use plan::{Change, changes};
 pub use promote::{Expectation, External, PromoteRequest, promote};
 pub use resolve::{Differs, ResolveError, Resolved, Verified, resolve, resolve_version};

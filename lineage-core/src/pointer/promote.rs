@@ -1,6 +1,7 @@
 //! `promote`: making a version live.
 
-use super::engine::{Attempt, Choice, Decision, Moved, PointerError, Refusal, refused};
+use super::engine::{Attempt, Choice, Decision, Moved, refused};
+use super::error::{PointerError, Refusal};
 use super::external;
 use crate::context::Context;
 use crate::events::MoveAction;

@@ -1,6 +1,7 @@
 //! `rollback`: a walk down the pointer's stack, never a toggle, safe to retry.
 
-use super::engine::{Attempt, Choice, Decision, Moved, PointerError, Refusal, refused};
+use super::engine::{Attempt, Choice, Decision, Moved, refused};
+use super::error::{PointerError, Refusal};
 use super::promote::moved;
 use super::stack::walk_down;
 use crate::context::Context;

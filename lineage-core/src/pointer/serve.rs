@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::engine::PointerError;
+use super::error::PointerError;
 use crate::context::{Context, Step};
 use crate::digest::{Kind, Sha256};
 use crate::events::{Served, ServedFrom};

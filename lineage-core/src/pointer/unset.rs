@@ -1,6 +1,7 @@
 //! `pointer unset`: taking a pointer away.
 
-use super::engine::{Attempt, Moved, PointerError, finish, owe_file};
+use super::engine::{Attempt, Moved, finish, owe_file};
+use super::error::PointerError;
 use crate::context::Context;
 use crate::events::{Event, MoveAction, PointerUnset};
 use crate::lookup;
@@ -39,23 +40,7 @@ pub fn unset(
         overwrite_external: false,
         dry_run: request.dry_run,
     };
-    let mut moved = Moved {
-        model: model.clone(),
-        pointer: pointer.clone(),
-        from: None,
-        to: None,
-        changed: false,
-        event_seq: None,
-        pointer_file: None,
-        served_path: None,
-        served_from: None,
-        passed_over: Vec::new(),
-        quarantined: None,
-        rollback_target: None,
-        dry_run: request.dry_run,
-        unrepaired: Vec::new(),
-        abandoned_files: Vec::new(),
-    };
+    let mut moved = Moved::still(model, pointer, None, request.dry_run);
     if request.dry_run {
         moved.from = registry.read(|reader| {
             lookup::known_model(reader, model)?;

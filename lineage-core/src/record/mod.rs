@@ -1,6 +1,8 @@
 //! Recording a training session: one call, one event, and a version if there is an artifact.
 
+mod gather;
 mod inputs;
+mod place;
 mod request;
 mod warnings;
 
@@ -14,19 +16,16 @@ pub use request::{
 use serde::Serialize;
 use serde_json::json;
 
-use crate::canonical;
-use crate::context::{Context, Step};
+use self::gather::{Gathered, GatheredDataset, gather, store_bytes};
+use self::place::{MetadataTarget, metadata_target};
+use crate::context::Context;
 use crate::digest::{Kind, Sha256};
 use crate::events::{
-    Columns, DatasetUse, DerivedFrom, EntryError, Event, Hashed, Payload, SessionCompleted,
-    TableUse, VersionRecord,
+    DatasetUse, EntryError, Event, Hashed, SessionCompleted, TableUse, VersionRecord,
 };
-use crate::fingerprint::{self, Copies, Fingerprint, Input};
-use crate::layout::Layout;
 use crate::lookup;
 use crate::metadata;
-use crate::names::{DatasetName, Label, PointerName};
-use crate::objects;
+use crate::names::{Label, PointerName};
 use crate::owed::{self, Placed, Unrepaired};
 use crate::settings::Settings;
 use crate::store::{OwedFile, OwedKind, Reader, Registry, SessionRow, StoreError};
@@ -102,9 +101,6 @@ pub struct Warning {
     /// In a sentence.
     pub message: String,
 }
-
-/// Column names beyond this many bytes go to a payload.
-const INLINE_NAMES_BYTES_MAX: usize = 64 * 1024;
 
 /// Records a session. Everything is hashed before the transaction; the transaction checks key and
 /// label, takes the next number and appends the event; `metadata.json` is written after it.
@@ -197,204 +193,6 @@ enum Outcome {
     Earlier(Box<SessionRow>),
 }
 
-/// Everything that was found out before the transaction.
-pub(crate) struct Gathered {
-    pub(crate) artifact: Option<GatheredArtifact>,
-    pub(crate) datasets: Vec<GatheredDataset>,
-    pub(crate) derived_from: Vec<DerivedFrom>,
-    request_sha256: Sha256,
-}
-
-pub(crate) struct GatheredArtifact {
-    pub(crate) path: String,
-    pub(crate) found: Fingerprint,
-}
-
-pub(crate) struct GatheredDataset {
-    pub(crate) name: DatasetName,
-    pub(crate) path: String,
-    pub(crate) found: std::rc::Rc<Fingerprint>,
-    pub(crate) request: DatasetRequest,
-    columns: Option<Columns>,
-    payload: Option<Vec<u8>>,
-}
-
-fn gather(
-    registry: &Registry,
-    request: &RecordRequest,
-    context: &Context<'_>,
-) -> Result<Gathered, RecordError> {
-    let layout = registry.layout();
-    let artifact_path =
-        request.artifact.as_deref().map(|path| layout.recorded(path)).transpose()?;
-    let mut paths: Vec<String> = Vec::new();
-    let mut keyed = Vec::new();
-    for dataset in &request.datasets {
-        let path = layout.recorded(&dataset.path)?;
-        let index = paths.iter().position(|known| *known == path).unwrap_or_else(|| {
-            paths.push(path.clone());
-            paths.len() - 1
-        });
-        let name = match &dataset.name {
-            Some(name) => name.clone(),
-            None => {
-                let name = std::path::Path::new(&path).file_name().and_then(|n| n.to_str());
-                name.unwrap_or("data").parse().map_err(RecordError::Name)?
-            }
-        };
-        keyed.push((index, name, dataset.clone()));
-    }
-    let key = |k: &(usize, DatasetName, DatasetRequest)| (k.2.role.clone(), k.1.clone());
-    keyed.sort_by_key(key);
-    if let Some(pair) = keyed.windows(2).find(|pair| key(&pair[0]) == key(&pair[1])) {
-        let (role, name) = key(&pair[0]);
-        return Err(RecordError::DuplicateDataset { role, name });
-    }
-    let (artifact, found) = registry.read(|reader| {
-        let own = |bytes: &[u8]| {
-            artifact_path.as_deref().is_some_and(|p| lookup::is_own_metadata(reader, p, bytes))
-        };
-        let mut inputs: Vec<Input<'_>> = Vec::new();
-        if let Some(path) = &request.artifact {
-            inputs.push(Input {
-                path: path.clone(),
-                exclude: request.exclude.clone(),
-                own_file: Some(&own),
-                keep: request.store && !request.dry_run,
-            });
-        }
-        for path in &paths {
-            let exclude = request.exclude.clone();
-            inputs.push(Input { exclude, ..Input::new(layout.absolute(path)) });
-        }
-        let temporaries = layout.temporaries();
-        let random = || context.random_hex();
-        let copies = Copies::new(&temporaries, &random);
-        let mut found = fingerprint::fingerprint_keeping(&inputs, Some(&copies), context.observer)?;
-        let artifact = request.artifact.as_ref().map(|_| found.remove(0));
-        Ok::<_, RecordError>((artifact, found))
-    })?;
-    context.observer.step(Step::Hashed);
-    let found: Vec<_> = found.into_iter().map(std::rc::Rc::new).collect();
-    let mut datasets = Vec::new();
-    for (index, name, dataset) in keyed {
-        let found = std::rc::Rc::clone(&found[index]);
-        request.check_columns(&dataset, &found)?;
-        let (columns, payload) = columns(&found)?;
-        let path = paths[index].clone();
-        datasets.push(GatheredDataset { name, path, found, request: dataset, columns, payload });
-    }
-    let artifact =
-        artifact_path.zip(artifact).map(|(path, found)| GatheredArtifact { path, found });
-    check_stand_ins(request, artifact.as_ref(), &datasets)?;
-    let derived_from = registry.read(|reader| derived_from(reader, request))?;
-    let request_sha256 = request_digest(request, artifact.as_ref(), &datasets)?;
-    Ok(Gathered { artifact, datasets, derived_from, request_sha256 })
-}
-
-fn check_stand_ins(
-    request: &RecordRequest,
-    artifact: Option<&GatheredArtifact>,
-    datasets: &[GatheredDataset],
-) -> Result<(), RecordError> {
-    if request.allow_stand_in {
-        return Ok(());
-    }
-    let artifact = artifact.map(|artifact| (&artifact.path, &artifact.found));
-    let all = artifact.into_iter().chain(datasets.iter().map(|d| (&d.path, d.found.as_ref())));
-    for (path, found) in all {
-        if let Some((inside, stand_in)) = found.stand_ins.first() {
-            let path = if inside.is_empty() { path.clone() } else { format!("{path}/{inside}") };
-            return Err(RecordError::StandIn { path, what: stand_in.clone() });
-        }
-    }
-    Ok(())
-}
-
-fn derived_from(
-    reader: &Reader<'_>,
-    request: &RecordRequest,
-) -> Result<Vec<DerivedFrom>, RecordError> {
-    let mut found = Vec::new();
-    for reference in &request.derived_from {
-        let version = lookup::version(reader, reference)?;
-        found.push(DerivedFrom {
-            model: version.model,
-            version: version.number,
-            sha256: version.sha256,
-        });
-    }
-    Ok(found)
-}
-
-/// The columns of a table for the entry, and the payload that holds the names when they are many.
-fn columns(found: &Fingerprint) -> Result<(Option<Columns>, Option<Vec<u8>>), StoreError> {
-    let Some(table) = &found.table else { return Ok((None, None)) };
-    let count = table.columns.len() as u64;
-    let size: usize = table.columns.iter().map(|name| name.len() + 3).sum();
-    if size <= INLINE_NAMES_BYTES_MAX {
-        let names = Some(table.columns.clone());
-        return Ok((Some(Columns { count, names, payload: None }), None));
-    }
-    let bytes = canonical::to_bytes(&json!(table.columns)).map_err(EntryError::from)?;
-    let payload = Payload { sha256: Sha256::of(&bytes), size_bytes: bytes.len() as u64 };
-    Ok((Some(Columns { count, names: None, payload: Some(payload) }), Some(bytes)))
-}
-
-/// What makes two requests the same: everything but notes, tags, times and the environment.
-fn request_digest(
-    request: &RecordRequest,
-    artifact: Option<&GatheredArtifact>,
-    datasets: &[GatheredDataset],
-) -> Result<Sha256, StoreError> {
-    let datasets: Vec<_> = datasets
-        .iter()
-        .map(|d| json!({"role": d.request.role, "name": d.name, "sha256": d.found.sha256}))
-        .collect();
-    let artifact = artifact.map(|a| json!({"kind": a.found.kind, "sha256": a.found.sha256}));
-    let document = json!({
-        "model": request.model,
-        "label": request.label,
-        "artifact": artifact,
-        "datasets": datasets,
-        "params": request.params,
-        "metrics": request.metrics,
-        "seed": request.seed,
-        "features": request.features,
-        "target": request.target,
-    });
-    Ok(Sha256::of(&canonical::to_bytes(&document).map_err(EntryError::from)?))
-}
-
-fn store_bytes(
-    layout: &Layout,
-    request: &RecordRequest,
-    gathered: &mut Gathered,
-    context: &Context<'_>,
-) -> Result<(), RecordError> {
-    let mut kept = Vec::new();
-    if let Some(artifact) = &mut gathered.artifact {
-        if request.store {
-            kept.append(&mut artifact.found.kept);
-        }
-        // The manifest is kept in any case: without it no difference could be named.
-        if let Some(manifest) = &artifact.found.manifest {
-            kept.push(objects::temporary(layout, &manifest.to_bytes(), context)?);
-        }
-    }
-    for dataset in &gathered.datasets {
-        if let Some(bytes) = &dataset.payload {
-            kept.push(objects::temporary(layout, bytes, context)?);
-        }
-        if let Some(manifest) = &dataset.found.manifest {
-            kept.push(objects::temporary(layout, &manifest.to_bytes(), context)?);
-        }
-    }
-    objects::put(layout, kept, context)?;
-    context.observer.step(Step::ObjectsStored);
-    Ok(())
-}
-
 /// The session that this request repeats, if there is one. An equal key or label with a different
 /// request is a conflict. Called inside the write transaction.
 fn check_repetition(
@@ -434,98 +232,6 @@ fn session_name(session: &SessionRow) -> String {
         Some(number) => format!("{}@{number}", session.model),
         None => format!("session {}", session.session),
     }
-}
-
-/// Where a version's `metadata.json` goes.
-#[derive(Debug, Clone)]
-struct MetadataTarget {
-    path: String,
-    replaces: Option<Sha256>,
-}
-
-/// Chooses the file: absent or ours is taken; anything else makes way to a longer name; that too
-/// foreign is an error unless forced.
-fn metadata_target(
-    reader: &Reader<'_>,
-    request: &RecordRequest,
-    artifact: &GatheredArtifact,
-) -> Result<MetadataTarget, RecordError> {
-    let layout = reader.layout();
-    let path = &artifact.path;
-    let (folder, name) = path.rsplit_once('/').unwrap_or((".", path));
-    let inside = |folder: &str, name: &str| match folder {
-        "." => name.to_owned(),
-        "" => format!("/{name}"),
-        folder => format!("{folder}/{name}"),
-    };
-    let beside = inside(folder, &format!("{name}.metadata.json"));
-    let candidates = match &request.metadata {
-        Some(given) => vec![layout.recorded(given)?],
-        None if artifact.found.kind == Kind::Directory => {
-            vec![inside(path, fingerprint::METADATA_NAME), beside]
-        }
-        None => vec![inside(folder, fingerprint::METADATA_NAME), beside],
-    };
-    let in_manifest = artifact.found.manifest.as_ref().is_some_and(|manifest| {
-        manifest.files.iter().any(|file| file.path == fingerprint::METADATA_NAME)
-    });
-    let mut last = None;
-    for candidate in candidates {
-        let target = layout.absolute(&candidate);
-        if let Some(other) = directory_around(reader, &candidate, path)? {
-            return Err(RecordError::MetadataInside { path: candidate, version: other });
-        }
-        if target.is_dir() {
-            return Err(RecordError::MetadataIsDirectory { path: candidate });
-        }
-        let replaces = owed::digest_at(layout, &candidate)?;
-        // A metadata.json that is part of the artifact is not ours to replace.
-        let part = in_manifest && candidate == inside(path, fingerprint::METADATA_NAME);
-        let ours = match replaces {
-            None => true,
-            Some(_) => !part && claims_path(reader, &candidate, path),
-        };
-        let folder = crate::files::parent(&target);
-        if !crate::files::is_writable(folder) {
-            let path = folder.to_owned();
-            return Err(RecordError::MetadataUnwritable { path });
-        }
-        if ours || (request.force && !part) {
-            return Ok(MetadataTarget { path: candidate, replaces });
-        }
-        last = Some(candidate);
-    }
-    Err(RecordError::MetadataForeign { path: last.unwrap_or_default() })
-}
-
-/// Another version's directory artifact that a file at `candidate` would become part of.
-fn directory_around(
-    reader: &Reader<'_>,
-    candidate: &str,
-    own: &str,
-) -> Result<Option<String>, StoreError> {
-    let mut folder = candidate;
-    while let Some((parent, _)) = folder.rsplit_once('/') {
-        if parent != own
-            && let Some(version) = reader.directory_at_path(parent)?
-        {
-            return Ok(Some(version.reference()));
-        }
-        folder = parent;
-    }
-    Ok(None)
-}
-
-/// Whether the file says that it describes a version of this registry whose artifact is at `path`.
-fn claims_path(reader: &Reader<'_>, candidate: &str, path: &str) -> bool {
-    let target = reader.layout().absolute(candidate);
-    let Ok(Some(bytes)) = crate::files::read_small(&target, 16 * 1024 * 1024) else {
-        return false;
-    };
-    let Some(claim) = metadata::claim(&bytes) else { return false };
-    let Ok(model) = claim.model.parse() else { return false };
-    claim.registry == reader.id()
-        && matches!(reader.version(&model, claim.version), Ok(Some(v)) if v.path == path)
 }
 
 fn event(

@@ -1,6 +1,7 @@
 //! What is allowed but worth knowing: twins, leakage, paths used twice.
 
-use super::{Gathered, GatheredArtifact, RecordError, RecordRequest, Warning, unrepaired_warnings};
+use super::gather::{Gathered, GatheredArtifact, GatheredDataset};
+use super::{RecordError, RecordRequest, Warning, unrepaired_warnings};
 use crate::digest::Sha256;
 use crate::owed::Unrepaired;
 use crate::store::{Reader, Registry, StoreError};
@@ -151,7 +152,7 @@ fn datasets(gathered: &Gathered, warnings: &mut Vec<Warning>) {
             if (a.found.kind, a.found.sha256) != (b.found.kind, b.found.sha256) {
                 continue;
             }
-            let name = |d: &super::GatheredDataset| format!("{}:{}", d.request.role, d.name);
+            let name = |d: &GatheredDataset| format!("{}:{}", d.request.role, d.name);
             let roles = [a.request.role.as_str(), b.request.role.as_str()];
             let leaks = roles.contains(&"training") && roles.iter().any(|role| held_out(role));
             if leaks {
