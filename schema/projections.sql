@@ -18,24 +18,25 @@ CREATE TABLE model (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE session (
-    session        TEXT PRIMARY KEY,
+    completed_seq  INTEGER PRIMARY KEY,
+    session        TEXT NOT NULL UNIQUE,
     model          TEXT NOT NULL REFERENCES model (name),
     version        INTEGER,
     outcome        TEXT NOT NULL CHECK (outcome IN ('completed')),
-    completed_seq  INTEGER NOT NULL UNIQUE,
     completed      TEXT NOT NULL,
     person         TEXT NOT NULL,
     request_sha256 TEXT NOT NULL,
-    idempotency_key TEXT,
-    UNIQUE (model, idempotency_key)
-) STRICT, WITHOUT ROWID;
+    idempotency_key TEXT
+) STRICT;
 CREATE INDEX session_by_model ON session (model, completed_seq);
+CREATE UNIQUE INDEX session_by_key ON session (model, idempotency_key)
+WHERE idempotency_key IS NOT NULL;
 
 CREATE TABLE version (
     model               TEXT NOT NULL REFERENCES model (name),
     number              INTEGER NOT NULL CHECK (number > 0),
     label               TEXT,
-    session             TEXT NOT NULL UNIQUE REFERENCES session (session),
+    session             TEXT NOT NULL REFERENCES session (session),
     path                TEXT NOT NULL,
     kind                TEXT NOT NULL CHECK (kind IN ('file', 'directory')),
     sha256              TEXT NOT NULL,
@@ -45,11 +46,11 @@ CREATE TABLE version (
     metadata_path       TEXT NOT NULL,
     largest_file_path   TEXT NOT NULL,
     largest_file_sha256 TEXT NOT NULL,
-    seq                 INTEGER NOT NULL UNIQUE,
+    seq                 INTEGER NOT NULL,
     created             TEXT NOT NULL,
-    PRIMARY KEY (model, number),
-    UNIQUE (model, label)
+    PRIMARY KEY (model, number)
 ) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX version_by_label ON version (model, label) WHERE label IS NOT NULL;
 CREATE INDEX version_by_sha256 ON version (sha256, seq);
 CREATE INDEX version_by_largest_file ON version (largest_file_sha256, seq);
 CREATE INDEX version_by_path ON version (path, seq);
@@ -67,7 +68,6 @@ CREATE TABLE dataset_use (
     columns        INTEGER,
     PRIMARY KEY (session, role, name)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX dataset_use_by_sha256 ON dataset_use (sha256);
 
 -- split is '' for a metric that belongs to none. A value that SQLite's REAL cannot hold exactly
 -- ('NaN', 'Infinity', '-Infinity', '-0') is in `special`, and `value` is NULL.
@@ -80,7 +80,6 @@ CREATE TABLE metric (
     PRIMARY KEY (session, split, name),
     CHECK ((value IS NULL) <> (special IS NULL))
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX metric_by_value ON metric (split, name, value);
 
 CREATE TABLE parameter (
     session TEXT NOT NULL REFERENCES session (session),

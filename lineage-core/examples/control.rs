@@ -47,7 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Waits for other writers as lineage does: 1 ms, then twice as long each time, up to 50 ms.
+/// Waits for other writers as lineage does: 1 ms, then twice as long each time, up to 8 ms.
 fn begin(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(Duration::ZERO)?;
     let mut pause = Duration::from_millis(1);
@@ -55,7 +55,7 @@ fn begin(connection: &Connection) -> rusqlite::Result<()> {
         match connection.execute_batch("BEGIN IMMEDIATE") {
             Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => {
                 std::thread::sleep(pause);
-                pause = (pause * 2).min(Duration::from_millis(50));
+                pause = (pause * 2).min(Duration::from_millis(8));
             }
             Err(error) => return Err(error),
             Ok(()) => return connection.busy_timeout(Duration::from_secs(30)),

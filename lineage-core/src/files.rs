@@ -393,7 +393,7 @@ pub(crate) fn calm(path: &Path, timeout: Duration, observer: &dyn Observer) -> O
     }
 }
 
-/// A bounded, audible wait: sleeps a little longer each time, up to 50 ms.
+/// A bounded, audible wait: sleeps a little longer each time, up to 8 ms.
 pub(crate) struct Wait {
     what: &'static str,
     timeout: Duration,
@@ -419,7 +419,7 @@ impl Wait {
         let pause = self.next.min(self.timeout - self.so_far);
         std::thread::sleep(pause);
         self.so_far += pause;
-        self.next = (self.next * 2).min(Duration::from_millis(50));
+        self.next = (self.next * 2).min(Duration::from_millis(8));
         observer.waiting(self.what, self.so_far);
         Ok(())
     }

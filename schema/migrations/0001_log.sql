@@ -7,7 +7,7 @@
 CREATE TABLE event (
     seq    INTEGER PRIMARY KEY,
     entry  BLOB NOT NULL,
-    sha256 TEXT NOT NULL UNIQUE
+    sha256 TEXT NOT NULL
 ) STRICT;
 
 CREATE TRIGGER event_is_immutable BEFORE UPDATE ON event
@@ -43,4 +43,4 @@ CREATE TABLE owed_file (
     PRIMARY KEY (kind, path)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX owed_file_unsettled ON owed_file (kind) WHERE settled = 0;
-CREATE INDEX owed_file_by_name ON owed_file (kind, model, name);
+CREATE INDEX owed_file_by_pointer ON owed_file (model, name) WHERE kind = 'pointer';

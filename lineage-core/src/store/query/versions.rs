@@ -107,7 +107,8 @@ const SELECT_VERSION: &str = "SELECT model, number, label, session, path, kind, 
 
 const SELECT_SESSION: &str = "SELECT session.session AS session, session.model AS model, \
     session.version AS version, label, sha256, completed, person, completed_seq, request_sha256 \
-    FROM session LEFT JOIN version ON version.session = session.session";
+    FROM session LEFT JOIN version ON version.model = session.model \
+    AND version.number = session.version";
 
 fn kind(row: &Row<'_>) -> rusqlite::Result<Kind> {
     let text: String = plain(row, "kind")?;
