@@ -68,7 +68,10 @@ fn a_dry_run_tells_what_would_happen() {
     assert!(ran.stdout.starts_with("fraud@prod would be moved: 2 → 3  v3/model.bin\n"), "{ran}");
     let ran = env.run(&["rollback", "fraud", "--reason", "x", "--dry-run"]).ok();
     assert!(ran.stdout.starts_with("fraud@prod would be moved: 2 → 1  v1/model.bin\n"), "{ran}");
-    insta::assert_snapshot!(env.run(&["pointer", "unset", "fraud", "--dry-run"]), @"fraud@prod would be moved: 2 → none");
+    insta::assert_snapshot!(env.run(&["pointer", "unset", "fraud", "--dry-run"]), @"
+    fraud@prod would be moved: 2 → none
+      PROD_POINTER.txt would be removed
+    ");
     insta::assert_snapshot!(env.run(&["record", "fraud", "--artifact", "v1", "--dry-run"]), @"
     Would record fraud@4
       artifact  v1  fcbbfeca8a4a  2 files, 1.1 KiB

@@ -20,6 +20,7 @@ mod disk_full;
 mod docs;
 mod dry_run;
 mod fingerprint;
+mod formats;
 mod help;
 mod init;
 mod interrupt;

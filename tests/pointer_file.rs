@@ -418,3 +418,18 @@ fn a_changed_format_is_owed_until_the_next_promote() {
     assert_eq!(file["version"], 2);
     env.verifies();
 }
+
+#[test]
+fn overwriting_an_edit_keeps_what_it_said_even_when_nothing_else_moves() {
+    let env = Env::with_versions(2);
+    env.run(&["promote", "fraud"]).ok();
+    env.write("PROD_POINTER.txt", "edited\n");
+    let ran =
+        env.run(&["promote", "fraud", "--version", "2", "--overwrite-external", "--json"]).ok();
+    assert_eq!(ran.json()["changed"], true, "{ran}");
+    assert_eq!(env.read("PROD_POINTER.txt"), "v2/model.bin\n");
+    let kept =
+        "SELECT COUNT(*) FROM event WHERE CAST(entry AS TEXT) LIKE '%\"text\":\"edited\\n\"%'";
+    assert_eq!(env.query(kept), 1);
+    env.verifies();
+}

@@ -472,3 +472,16 @@ fn the_screen_names_the_row_and_the_way_out() {
     [exit status: Some(4)]
     ");
 }
+
+#[test]
+fn a_manifest_of_a_session_without_a_version_is_looked_at_too() {
+    let env = Env::new();
+    env.write("data/a.csv", "x\n1\n");
+    env.run(&["record", "fraud", "--data", "training=data"]).ok();
+    env.verifies();
+    for object in std::fs::read_dir(env.path(".lineage/objects")).unwrap() {
+        std::fs::remove_file(object.unwrap().path()).unwrap();
+    }
+    let document = env.run(&["verify", "--json"]).code(4).json();
+    assert_eq!(document["problems"][0]["kind"], "object-missing", "{document}");
+}

@@ -19,7 +19,9 @@ use crate::names::Reference;
 use crate::objects::{self, ObjectError};
 use crate::owed::{self, FileState};
 use crate::settings::Settings;
-use crate::store::{DatasetRow, Fold, OwedKind, Reader, Registry, StoreError, VersionRow};
+use crate::store::{
+    DatasetRow, Fold, LogFilter, OwedKind, Reader, Registry, StoreError, VersionRow,
+};
 
 /// How much a problem matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -120,6 +122,7 @@ fn verify_all(
             for version in reader.all_versions()? {
                 outside.version(&version)?;
             }
+            outside.sessions_without_version()?;
             outside.pointers()?;
             outside.metadata_files()?;
         }
@@ -261,9 +264,24 @@ impl Outside<'_> {
             self.stored(version)?;
         }
         self.recorded_path(version)?;
-        self.payloads(version)?;
+        self.payloads(version.seq, &version.reference(), Some(version))?;
         for dataset in self.reader.datasets(&version.session)? {
-            self.dataset(version, &dataset)?;
+            self.dataset(&version.reference(), &dataset)?;
+        }
+        Ok(())
+    }
+
+    fn sessions_without_version(&mut self) -> Result<(), VerifyError> {
+        let filter = LogFilter { model: None, limit: u64::MAX };
+        for session in self.reader.sessions(filter)? {
+            if session.version.is_some() {
+                continue;
+            }
+            let subject = format!("session {}", session.session);
+            self.payloads(session.seq, &subject, None)?;
+            for dataset in self.reader.datasets(&session.session)? {
+                self.dataset(&subject, &dataset)?;
+            }
         }
         Ok(())
     }
@@ -288,14 +306,18 @@ impl Outside<'_> {
     }
 
     /// Manifests and payloads are kept whatever was stored: without them nothing could be named.
-    fn payloads(&mut self, version: &VersionRow) -> Result<(), VerifyError> {
+    fn payloads(
+        &mut self,
+        seq: u64,
+        subject: &str,
+        version: Option<&VersionRow>,
+    ) -> Result<(), VerifyError> {
         // A log that cannot be read was reported as such.
-        let Ok((entry, _)) = lookup::entry(self.reader, version.seq) else { return Ok(()) };
+        let Ok((entry, _)) = lookup::entry(self.reader, seq) else { return Ok(()) };
         let Ok(Event::SessionCompleted(session)) = entry.event() else { return Ok(()) };
         let mut wanted: Vec<Sha256> = Vec::new();
-        if version.kind == Kind::Directory && !version.stored {
-            wanted.push(version.sha256);
-        }
+        let manifest = version.filter(|v| v.kind == Kind::Directory && !v.stored);
+        wanted.extend(manifest.map(|version| version.sha256));
         for dataset in &session.datasets {
             if dataset.kind == Kind::Directory {
                 wanted.push(dataset.sha256);
@@ -310,7 +332,7 @@ impl Outside<'_> {
                     ObjectError::Damaged(_) => "object-damaged",
                     _ => "object-missing",
                 };
-                self.check.error(kind, version.reference(), error.to_string());
+                self.check.error(kind, subject.to_owned(), error.to_string());
             }
         }
         Ok(())
@@ -339,9 +361,9 @@ impl Outside<'_> {
         }
     }
 
-    fn dataset(&mut self, version: &VersionRow, dataset: &DatasetRow) -> Result<(), VerifyError> {
+    fn dataset(&mut self, of: &str, dataset: &DatasetRow) -> Result<(), VerifyError> {
         self.check.checked.datasets += 1;
-        let subject = format!("{} {}:{}", version.reference(), dataset.role, dataset.name);
+        let subject = format!("{of} {}:{}", dataset.role, dataset.name);
         let exclude = objects::manifest(self.layout(), &dataset.sha256)
             .map(|manifest| manifest.excludes)
             .unwrap_or_default();
@@ -449,7 +471,12 @@ impl Outside<'_> {
             let owing = owed.is_some_and(|owed| !owed.settled && owed.replaces_sha256 == found);
             let subject = version.reference();
             if owing {
-                let detail = format!("{path} still holds what it held before");
+                let detail = match found {
+                    Some(_) => format!("{path} still holds what it held before"),
+                    None => {
+                        format!("{path} is not there; the next command that writes puts it there")
+                    }
+                };
                 self.check.error("metadata-owed", subject, detail);
             } else if found.is_none() {
                 self.check.note("metadata-gone", subject, format!("{path} is gone"));

@@ -192,6 +192,7 @@ fn text(moved: &Moved) -> String {
     }
     if let Some(file) = &moved.pointer_file {
         let state = match file.state {
+            "planned" if moved.to.is_none() => "would be removed",
             "planned" => "would be written",
             state => state,
         };

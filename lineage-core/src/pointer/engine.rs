@@ -13,7 +13,7 @@ use crate::lookup;
 use crate::names::{ModelName, PointerName};
 use crate::owed::{self, FileState, PointerFileStatus, PreparedPointer, Unrepaired};
 use crate::pointer_file::pointer_reference;
-use crate::settings::{PointerFormat, Settings};
+use crate::settings::{PointerFile, PointerFormat, ServeFrom, Settings};
 use crate::store::{
     OwedFile, OwedKind, PointerRow, Reader, Registry, StoreError, VersionRow, Writer,
 };
@@ -224,7 +224,9 @@ impl Attempt<'_> {
             let choice = match decide(reader)? {
                 Decision::AlreadySo(live) => {
                     let row = reader.pointer(self.model, self.pointer)?;
-                    match self.still_served(reader, settings, row.as_ref(), live, context)? {
+                    let edited =
+                        matches!(&status, Some(s) if matches!(s.state, FileState::Drift { .. }));
+                    match self.renewal(reader, settings, row.as_ref(), live, edited, context)? {
                         Some(choice) => choice,
                         None => return self.already_so(reader, settings, row, status),
                     }
@@ -232,20 +234,27 @@ impl Attempt<'_> {
                 Decision::Move(choice) => *choice,
             };
             match serve(reader, settings, &choice.to, self.dry_run, context)? {
-                Ok(served) => Ok(Prepared::Move(Box::new(choice), served)),
+                Ok(served) => {
+                    if let Some(status) = &status {
+                        check_path(&status.file, &served.path)?;
+                    }
+                    Ok(Prepared::Move(Box::new(choice), served))
+                }
                 Err(lost) => Err(refused(lost_refusal(&choice.to, lost))),
             }
         })
     }
 
-    /// When the pointer is already at its target but the bytes it names are no longer those of the
-    /// version, the version is put in its own place, served from elsewhere.
-    fn still_served(
+    /// A pointer that is already at its target moves to it once more when the bytes it names are no
+    /// longer those of the version, which is then served from elsewhere, or when an edit of its file
+    /// is to be written over, since the log has to say what the file said.
+    fn renewal(
         &self,
         reader: &Reader<'_>,
         settings: &Settings,
         row: Option<&PointerRow>,
         live: Option<Box<VersionRow>>,
+        edited: bool,
         context: &Context<'_>,
     ) -> Result<Option<Choice>, PointerError> {
         let (Some(live), Some(path)) = (live, row.and_then(|row| row.served_path.as_ref())) else {
@@ -254,13 +263,12 @@ impl Attempt<'_> {
         if self.action == MoveAction::Rollback {
             return Ok(None);
         }
-        let wanted = settings.serve_from(self.model) == crate::settings::ServeFrom::Recorded
-            || *path == lookup::checkout_path(reader.layout(), &live);
-        let found = lookup::compare(reader, &live, path, context.observer)?;
-        if wanted && found == lookup::Found::Same {
-            return Ok(None);
-        }
-        Ok(Some(Choice {
+        let from_checkout = settings.serve_from(self.model) == ServeFrom::Checkout;
+        let elsewhere = from_checkout && *path != lookup::checkout_path(reader.layout(), &live);
+        let renew = elsewhere
+            || (edited && self.overwrite_external)
+            || lookup::compare(reader, &live, path, context.observer)? != lookup::Found::Same;
+        Ok(renew.then(|| Choice {
             from: Some(live.number),
             to: *live,
             popped: 1,
@@ -550,6 +558,15 @@ pub(super) struct Owing {
     abandoned: Vec<String>,
 }
 
+/// Whether a pointer file can hold a path.
+pub(super) fn check_path(file: &PointerFile, served: &str) -> Result<(), PointerError> {
+    if file.format != PointerFormat::Json && served.contains(char::is_control) {
+        let path = served.to_owned();
+        return Err(PointerError::UnwritablePath { path, file: file.path.clone() });
+    }
+    Ok(())
+}
+
 /// States, inside the transaction, what the pointer's file must hold from now on, and flushes that
 /// content beside it.
 pub(super) fn owe_file(
@@ -569,12 +586,7 @@ pub(super) fn owe_file(
         }
     }
     let Some(status) = status else { return Ok(None) };
-    let row = writer.pointer(model, pointer)?;
-    let path = row.as_ref().and_then(|row| row.served_path.clone()).unwrap_or_default();
-    if status.file.format != PointerFormat::Json && path.contains(char::is_control) {
-        return Err(PointerError::UnwritablePath { path, file: status.file.path });
-    }
-    let content = match row {
+    let content = match writer.pointer(model, pointer)? {
         Some(row) => owed::pointer_content(writer, &row, &status.file)?,
         None => None,
     };

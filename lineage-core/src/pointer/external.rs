@@ -1,7 +1,7 @@
 //! A pointer file that something other than lineage wrote: which version does it name, and
 //! accepting it as the truth.
 
-use super::engine::{Attempt, Moved, PointerFileState, finish, owe_file, refused};
+use super::engine::{Attempt, Moved, PointerFileState, check_path, finish, owe_file, refused};
 use super::error::{PointerError, Refusal};
 use super::promote::{PromoteRequest, check_expectation, live};
 use super::status::describe_external;
@@ -147,6 +147,7 @@ pub(super) fn accept(
             return Ok(Plan { from, status: status.state.name(), file: status.file, edit: None });
         };
         let edit = read_edit(reader, request, &status.file, found, context)?;
+        check_path(&status.file, &edit.served.path)?;
         Ok(Plan { from, status: "drift", file: status.file, edit: Some(edit) })
     });
     let plan = match plan {

@@ -1,6 +1,6 @@
 //! `pointer unset`: taking a pointer away.
 
-use super::engine::{Attempt, Moved, finish, owe_file};
+use super::engine::{Attempt, Moved, PointerFileState, finish, owe_file};
 use super::error::PointerError;
 use crate::context::Context;
 use crate::events::{Event, MoveAction, PointerUnset};
@@ -42,12 +42,14 @@ pub fn unset(
     };
     let mut moved = Moved::still(model, pointer, None, request.dry_run);
     if request.dry_run {
-        moved.from = registry.read(|reader| {
-            lookup::known_model(reader, model)?;
-            attempt.file_status(reader, settings)?;
-            super::promote::live(reader, model, pointer)
-        })?;
+        attempt.stop_at_drift(registry, settings, context)?;
+        moved.from = registry.read(|reader| super::promote::live(reader, model, pointer))?;
         moved.changed = moved.from.is_some();
+        moved.rollback_target = moved.from;
+        moved.pointer_file = settings
+            .pointer_file(model, pointer)
+            .filter(|_| moved.changed)
+            .map(|file| PointerFileState { path: file.path, state: "planned", problem: None });
         return Ok(moved);
     }
     let in_flight = owed::enter(registry, settings, context)?;

@@ -175,13 +175,20 @@ pub fn record(
             if let Some(owed) = &owed {
                 let message = match owed::place_metadata(registry, owed, context) {
                     Ok(Placed::Written) => None,
-                    Ok(Placed::Edited) => Some(format!("{} was edited meanwhile", owed.path)),
-                    Err(error) => Some(format!(
-                        "{} could not be written ({error}); the next command that writes tries again",
-                        owed.path
+                    Ok(Placed::Edited) => Some((
+                        "metadata-edited",
+                        format!("{} was edited meanwhile, and left alone", owed.path),
+                    )),
+                    Err(error) => Some((
+                        "metadata-owed",
+                        format!(
+                            "{} could not be written ({error}); the next command that writes tries \
+                             again",
+                            owed.path
+                        ),
                     )),
                 };
-                warnings.extend(message.map(|message| Warning { code: "metadata-owed", message }));
+                warnings.extend(message.map(|(code, message)| Warning { code, message }));
             }
             Ok(result(&details, session, true, twins, warnings))
         }
