@@ -160,6 +160,8 @@ class Timing:
             runs.append((steps, at, ended))
             project.settle()
         self.steps = runs[0][0]
+        if not self.steps:
+            raise SystemExit("the binary tells no steps: build it with --features testing")
         if any(steps != self.steps for steps, _, _ in runs):
             raise SystemExit(f"{name} does not always pass the same steps: {runs}")
         self.sizes = sizes

@@ -64,7 +64,12 @@ impl Registry {
     pub fn open(layout: &Layout, context: &Context<'_>) -> Result<Registry, StoreError> {
         let path = layout.database();
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let located = |error| StoreError::sqlite(error, &path);
+        let located = |error: rusqlite::Error| match error.sqlite_error_code() {
+            Some(ErrorCode::CannotOpen) if !files::is_writable(layout.registry()) => {
+                StoreError::ReadOnly { path: path.clone() }
+            }
+            _ => StoreError::sqlite(error, &path),
+        };
         let connection = Connection::open_with_flags(&path, flags).map_err(located)?;
         connection.busy_timeout(context.lock_timeout).map_err(located)?;
         prepare(&connection).map_err(located)?;
