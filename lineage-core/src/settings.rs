@@ -244,7 +244,7 @@ impl Settings {
                 let rule = "needs a template that holds {path} or {version}";
                 return Err(conflict(format!("the pointer file of {name} {rule}")));
             }
-            if let Some(name_in) = unknown_placeholder(&file.template) {
+            if let Some(name_in) = unknown_word(&file.template) {
                 let known = "{model} {version} {path} {sha256} {kind} {promoted_at} {event_seq}";
                 let rule = format!("has no {{{name_in}}}; there are {known}");
                 return Err(conflict(format!("the template of {name} {rule}")));
@@ -260,7 +260,7 @@ impl Settings {
 }
 
 /// A `{word}` in a template that stands for nothing.
-fn unknown_placeholder(template: &str) -> Option<String> {
+fn unknown_word(template: &str) -> Option<String> {
     let known = ["model", "version", "path", "sha256", "kind", "promoted_at", "event_seq"];
     template
         .split('{')

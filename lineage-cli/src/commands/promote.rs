@@ -1,12 +1,8 @@
 //! `lineage promote`
 
 use lineage_core::events::ServedFrom;
-use lineage_core::lookup;
-use lineage_core::names::{ModelName, PointerName, Reference, Selector};
-use lineage_core::pointer::{
-    Change, Expectation, External, Moved, PromoteRequest, changes, promote,
-};
-use lineage_core::store::Registry;
+use lineage_core::names::{ModelName, PointerName, Selector};
+use lineage_core::pointer::{Expectation, External, Moved, Plan, PromoteRequest, plan, promote};
 
 use crate::args::{DryRun, Global};
 use crate::error::{CliError, ErrorKind};
@@ -72,15 +68,14 @@ pub(crate) fn run(args: PromoteArgs, global: &Global, output: &mut Output) -> Re
         dry_run: args.dry_run.dry_run,
     };
     output.observer().listen_for_interrupts();
-    let (moved, differences) =
+    let moved =
         settings::writing(global, output, request.dry_run, |registry, settings, context| {
-            let moved = promote(registry, settings, &request, context)?;
-            let differences = differences(registry, &moved)?;
-            Ok((moved, differences))
+            // What forbids the move is said, and recorded, by the promotion itself.
+            if let Ok(Some(plan)) = plan(registry, &request) {
+                tell_plan(output, &plan);
+            }
+            Ok(promote(registry, settings, &request, context)?)
         })?;
-    if moved.changed {
-        tell_plan(output, &moved, &differences);
-    }
     report(output, "lineage.promote/1", &moved)?;
     if moved.changed && !moved.dry_run {
         if let (Some(to), Some(_)) = (moved.to, moved.rollback_target) {
@@ -105,20 +100,10 @@ pub(crate) fn pointer_flag(pointer: &PointerName) -> String {
     if *pointer == PointerName::prod() { String::new() } else { format!(" --pointer {pointer}") }
 }
 
-fn differences(registry: &Registry, moved: &Moved) -> Result<Vec<Change>, CliError> {
-    let (Some(from), Some(to)) = (moved.from, moved.to) else { return Ok(Vec::new()) };
-    registry.read(|reader| {
-        let version = |number| {
-            let selector = Selector::Number(number);
-            lookup::version(reader, &Reference { model: moved.model.clone(), selector })
-        };
-        Ok(changes(reader, &version(from)?, &version(to)?)?)
-    })
-}
-
 /// What differs between the version before and the one after.
-fn tell_plan(output: &Output, moved: &Moved, differences: &[Change]) {
-    let rows: Vec<Vec<String>> = differences
+fn tell_plan(output: &Output, plan: &Plan) {
+    let rows: Vec<Vec<String>> = plan
+        .changes
         .iter()
         .map(|change| {
             let shown = |value: &Option<String>| match value {
@@ -132,7 +117,7 @@ fn tell_plan(output: &Output, moved: &Moved, differences: &[Change]) {
     if !rows.is_empty() {
         output.remark(render::table(&rows).trim_end());
     }
-    if let Some(target) = moved.rollback_target {
+    if let Some(target) = plan.rollback_target {
         output.remark(&format!("  a rollback from here leads to version {target}"));
     }
 }

@@ -19,7 +19,7 @@ mod unset;
 pub use engine::{Moved, PointerFileState};
 pub use error::{DriftedFile, PointerError, Refusal};
 pub use plan::{Change, changes};
-pub use promote::{Expectation, External, PromoteRequest, promote};
+pub use promote::{Expectation, External, Plan, PromoteRequest, plan, promote};
 pub use resolve::{Differs, ResolveError, Resolved, Verified, resolve, resolve_version};
 pub use rollback::{RollbackRequest, rollback};
 pub use serve::{Checkout, checkout};

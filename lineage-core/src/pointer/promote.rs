@@ -3,6 +3,7 @@
 use super::engine::{Attempt, Choice, Decision, Moved, refused};
 use super::error::{PointerError, Refusal};
 use super::external;
+use super::plan::{Change, changes};
 use crate::context::Context;
 use crate::events::MoveAction;
 use crate::lookup;
@@ -63,7 +64,40 @@ pub fn promote(
         return external::accept(registry, settings, request, context);
     }
     let expected = registry.read(|reader| expected_number(reader, request))?;
-    let attempt = Attempt {
+    let decide = |reader: &Reader<'_>| decide(reader, request);
+    attempt(request, expected).carry_out(registry, settings, context, &decide)
+}
+
+/// What a promotion would do, before any bytes are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// What differs between the live version and the one to be promoted.
+    pub changes: Vec<Change>,
+    /// Where a rollback would lead afterwards.
+    pub rollback_target: Option<u64>,
+}
+
+/// The plan of a promotion; none when nothing would change, or when an edit from outside decides.
+pub fn plan(registry: &Registry, request: &PromoteRequest) -> Result<Option<Plan>, PointerError> {
+    if request.external == External::Accept {
+        return Ok(None);
+    }
+    registry.read(|reader| {
+        lookup::known_model(reader, &request.model)?;
+        let Decision::Move(choice) = decide(reader, request)? else { return Ok(None) };
+        let attempt = attempt(request, None);
+        let live = choice.from.map(|number| reader.version(&request.model, number)).transpose()?;
+        let changes = match live.flatten() {
+            Some(live) => changes(reader, &live, &choice.to)?,
+            None => Vec::new(),
+        };
+        let rollback_target = attempt.rollback_target(reader, Some(&choice))?;
+        Ok(Some(Plan { changes, rollback_target }))
+    })
+}
+
+fn attempt(request: &PromoteRequest, expected: Option<u64>) -> Attempt<'_> {
+    Attempt {
         model: &request.model,
         pointer: &request.pointer,
         action: MoveAction::Promote,
@@ -71,8 +105,7 @@ pub fn promote(
         expected,
         overwrite_external: request.external == External::Overwrite,
         dry_run: request.dry_run,
-    };
-    attempt.carry_out(registry, settings, context, &|reader| decide(reader, request))
+    }
 }
 
 fn decide(reader: &Reader<'_>, request: &PromoteRequest) -> Result<Decision, PointerError> {
