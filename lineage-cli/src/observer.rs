@@ -1,8 +1,8 @@
 //! Progress, waiting and interruption, as a person at a terminal sees them.
 
 use std::io::IsTerminal as _;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -19,7 +19,8 @@ pub(crate) struct Terminal {
     started: Instant,
     expected: AtomicU64,
     read: AtomicU64,
-    bar: OnceLock<ProgressBar>,
+    bar: ProgressBar,
+    shown: AtomicBool,
     said_waiting: AtomicBool,
     write: fn(&str),
 }
@@ -33,7 +34,8 @@ impl Terminal {
             started: Instant::now(),
             expected: AtomicU64::new(0),
             read: AtomicU64::new(0),
-            bar: OnceLock::new(),
+            bar: ProgressBar::hidden(),
+            shown: AtomicBool::new(false),
             said_waiting: AtomicBool::new(false),
             write,
         }
@@ -51,20 +53,16 @@ impl Terminal {
 
     /// Takes the progress bar away before something else is printed.
     pub(crate) fn clear(&self) {
-        if let Some(bar) = self.bar.get() {
-            bar.finish_and_clear();
-        }
+        self.bar.finish_and_clear();
     }
 
-    fn make_bar(&self) -> ProgressBar {
-        let target = ProgressDrawTarget::stderr_with_hz(5);
-        let bar =
-            ProgressBar::with_draw_target(Some(self.expected.load(Ordering::Relaxed)), target);
+    /// The bar counted from the beginning, so that its rate is right from its first drawing on.
+    fn show_bar(&self) {
         let template = "{bar:24} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left";
         if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
+            self.bar.set_style(style);
         }
-        bar.with_elapsed(self.started.elapsed())
+        self.bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(5));
     }
 }
 
@@ -83,12 +81,14 @@ impl Observer for Terminal {
 
     fn read_bytes(&self, bytes: u64) {
         let read = self.read.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if !self.show_progress || self.started.elapsed() < PATIENCE {
+        if !self.show_progress {
             return;
         }
-        let bar = self.bar.get_or_init(|| self.make_bar());
-        bar.set_length(self.expected.load(Ordering::Relaxed));
-        bar.set_position(read);
+        self.bar.set_length(self.expected.load(Ordering::Relaxed));
+        self.bar.set_position(read);
+        if self.started.elapsed() >= PATIENCE && !self.shown.swap(true, Ordering::Relaxed) {
+            self.show_bar();
+        }
     }
 
     fn waiting(&self, what: &'static str, so_far: Duration) {

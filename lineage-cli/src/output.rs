@@ -162,7 +162,7 @@ impl Output {
             return Ok(());
         }
         if !self.ask {
-            return Err(CliError::new(ErrorKind::Usage, format!("not sure: {question}"))
+            return Err(CliError::new(ErrorKind::Usage, format!("cannot ask without a terminal: {question}"))
                 .hint("pass --yes to say so without being asked"));
         }
         to_stderr(&format!("{question} [y/N] "));
