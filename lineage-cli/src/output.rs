@@ -162,8 +162,11 @@ impl Output {
             return Ok(());
         }
         if !self.ask {
-            return Err(CliError::new(ErrorKind::Usage, format!("cannot ask without a terminal: {question}"))
-                .hint("pass --yes to say so without being asked"));
+            return Err(CliError::new(
+                ErrorKind::Usage,
+                format!("cannot ask without a terminal: {question}"),
+            )
+            .hint("pass --yes to say so without being asked"));
         }
         to_stderr(&format!("{question} [y/N] "));
         let mut answer = String::new();
