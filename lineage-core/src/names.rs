@@ -5,8 +5,6 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::digest::Sha256;
-
 /// Why a text is not the name it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
@@ -317,11 +315,6 @@ impl fmt::Display for Reference {
 /// The words under which a version is shown: `fraud@3`.
 pub fn version_reference(model: &ModelName, number: u64) -> String {
     format!("{model}@{number}")
-}
-
-/// Whether `digest` begins with the hex digits `prefix`.
-pub fn matches_prefix(digest: &Sha256, prefix: &str) -> bool {
-    digest.to_string().starts_with(prefix)
 }
 
 #[cfg(test)]

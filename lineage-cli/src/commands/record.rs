@@ -5,7 +5,6 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use lineage_core::events::{Metric, MetricValue, Parameter, ParameterType, Tag};
-use lineage_core::layout::Layout;
 use lineage_core::names::{Label, MetricName, ModelName, Reference};
 use lineage_core::record::{
     DatasetRequest, ExpectedColumns, RecordRequest, RecordSpec, Recorded, Warning,
@@ -165,14 +164,13 @@ pub(crate) fn run(args: RecordArgs, global: &Global, output: &mut Output) -> Res
     let (request, skipped) = request(&args)?;
     output.observer().listen_for_interrupts();
     let dry_run = request.dry_run;
-    let (mut recorded, layout) =
+    let mut recorded =
         settings::writing(global, output, dry_run, |registry, settings, context| {
             let mut request = request;
             if let Some(like) = &args.like {
                 request.expected_columns = Some(columns_like(registry, like, context)?);
             }
-            let recorded = record(registry, settings, &request, context)?;
-            Ok((recorded, registry.layout().clone()))
+            Ok(record(registry, settings, &request, context)?)
         })?;
     if !skipped.is_empty() {
         let message = format!("not numbers, and left out of the metrics: {}", skipped.join(", "));
@@ -185,7 +183,7 @@ pub(crate) fn run(args: RecordArgs, global: &Global, output: &mut Output) -> Res
         Some(number) => number.to_string(),
         None => recorded.session.clone(),
     };
-    output.result("lineage.record/1", &recorded, &id, || text(&recorded, dry_run, &layout))?;
+    output.result("lineage.record/1", &recorded, &id, || text(&recorded, dry_run))?;
     if let (Some(number), false) = (recorded.version, dry_run) {
         output.hint(&format!(
             "make it live with `lineage promote {} --version {number}`",
@@ -379,7 +377,7 @@ fn columns_like(
     })
 }
 
-fn text(recorded: &Recorded, dry_run: bool, layout: &Layout) -> String {
+fn text(recorded: &Recorded, dry_run: bool) -> String {
     let verb = match (recorded.changed, dry_run) {
         (false, _) => "Already recorded as",
         (true, true) => "Would record",
@@ -421,7 +419,6 @@ fn text(recorded: &Recorded, dry_run: bool, layout: &Layout) -> String {
         ]);
     }
     if let (Some(path), false) = (&recorded.metadata_path, dry_run) {
-        let _ = layout;
         rows.push(vec!["  metadata".to_owned(), render::safe(path)]);
     }
     format!("{verb} {name}{label}\n{}", render::table(&rows))

@@ -78,11 +78,6 @@ impl Reader<'_> {
         self.first(&sql, params![kind.as_str(), path], owed)
     }
 
-    /// Every file of a kind.
-    pub fn owed_files(&self, kind: OwedKind) -> Result<Vec<OwedFile>, StoreError> {
-        self.rows(&format!("{COLUMNS} WHERE kind = ?1 ORDER BY path"), [kind.as_str()], owed)
-    }
-
     /// Every file that was ever written for a pointer, also where it used to be.
     pub fn pointer_files_of(
         &self,
