@@ -80,6 +80,7 @@ pub mod metadata;
 pub mod objects;
 pub mod pointer_file;
 pub mod settings;
+pub mod table;
 
 // Floor 2: the log and the tables.
 pub mod store;
