@@ -1,0 +1,528 @@
+//! The canonical bytes of a column's values, strip by strip (`docs/formats/fingerprint.md`, Grid).
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, ArrowPrimitiveType, AsArray as _, BooleanBufferBuilder, GenericByteArray,
+    GenericByteViewArray, OffsetSizeTrait, RunArray, UInt64Array,
+};
+use arrow::buffer::NullBuffer;
+use arrow::compute;
+use arrow::datatypes::{
+    ArrowNativeType as _, ByteArrayType, ByteViewType, DataType, Date32Type, Date64Type,
+    Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type, DurationMicrosecondType,
+    DurationMillisecondType, DurationNanosecondType, DurationSecondType, Float32Type, Float64Type,
+    Int8Type, Int16Type, Int32Type, Int64Type, RunEndIndexType, Time32MillisecondType,
+    Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimeUnit,
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type, i256,
+};
+use arrow::error::ArrowError;
+
+use super::ColumnKind;
+
+/// Rows of a strip.
+pub(super) const STRIP_ROWS: usize = 1024;
+
+/// A value that has no canonical form.
+#[derive(Debug, thiserror::Error)]
+pub enum CellError {
+    /// A Date64 within a day.
+    #[error("a date with a time of day ({0} ms since 1970-01-01)")]
+    DateWithTime(i64),
+    /// A string, binary or list longer than its length field can say.
+    #[error("a value of more than 4 GiB")]
+    TooLong,
+    /// An array of a type that the column's kind does not name.
+    #[error("values of type {0}, which the column's kind does not allow")]
+    Type(String),
+    /// Arrow could not give the values of an encoded array.
+    #[error(transparent)]
+    Arrow(#[from] ArrowError),
+}
+
+/// Where canonical bytes go.
+pub(super) trait Sink {
+    fn put(&mut self, bytes: &[u8]);
+}
+
+impl Sink for Vec<u8> {
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
+/// The strip of a column that is being filled.
+pub(super) struct Strip {
+    rows: usize,
+    nulls: usize,
+    validity: BooleanBufferBuilder,
+    lengths: Vec<u8>,
+    inner: Inner,
+}
+
+enum Inner {
+    /// Values of one width, written as they come.
+    Fixed,
+    /// Strings and binaries: values as they come, lengths at the end.
+    Bytes,
+    /// Lists: the child's strips as they fill up, lengths at the end.
+    Children(Box<Strip>),
+    /// Structs: each field's strip is kept until the end, since all of the first come first.
+    Fields(Vec<(Strip, Vec<u8>)>),
+    /// Columns without values.
+    Nothing,
+}
+
+impl Strip {
+    pub(super) fn new(kind: &ColumnKind) -> Strip {
+        let inner = match kind {
+            ColumnKind::String | ColumnKind::Binary => Inner::Bytes,
+            ColumnKind::List(child) => Inner::Children(Box::new(Strip::new(child))),
+            ColumnKind::Map(key, value) => {
+                Inner::Children(Box::new(Strip::of_fields([&**key, &**value].into_iter())))
+            }
+            ColumnKind::Struct(fields) => return Strip::of_fields(fields.iter().map(|(_, k)| k)),
+            ColumnKind::Null => Inner::Nothing,
+            _ => Inner::Fixed,
+        };
+        Strip::with(inner)
+    }
+
+    fn of_fields<'a>(kinds: impl Iterator<Item = &'a ColumnKind>) -> Strip {
+        Strip::with(Inner::Fields(kinds.map(|kind| (Strip::new(kind), Vec::new())).collect()))
+    }
+
+    fn with(inner: Inner) -> Strip {
+        let validity = BooleanBufferBuilder::new(0);
+        Strip { rows: 0, nulls: 0, validity, lengths: Vec::new(), inner }
+    }
+
+    /// How many rows are still to come.
+    pub(super) fn room(&self) -> usize {
+        STRIP_ROWS - self.rows
+    }
+
+    /// Takes the next rows, at most [`Strip::room`] of them. `array` is plain (see [`plain`]);
+    /// `nulls` are its own and those of the structs around it.
+    pub(super) fn push(
+        &mut self,
+        array: &dyn Array,
+        nulls: Option<&NullBuffer>,
+        sink: &mut dyn Sink,
+    ) -> Result<(), CellError> {
+        let nulls = nulls.filter(|nulls| nulls.null_count() > 0);
+        match nulls {
+            Some(nulls) => self.validity.append_buffer(nulls.inner()),
+            None => self.validity.append_n(array.len(), true),
+        }
+        self.rows += array.len();
+        self.nulls += nulls.map_or(0, NullBuffer::null_count);
+        match &mut self.inner {
+            Inner::Fixed => fixed(array, nulls, sink),
+            Inner::Bytes => bytes(array, nulls, &mut self.lengths, sink),
+            Inner::Children(child) => children(array, nulls, &mut self.lengths, child, sink),
+            Inner::Fields(fields) => {
+                let array = array.as_struct_opt().ok_or_else(|| unexpected(array))?;
+                for ((strip, bytes), column) in fields.iter_mut().zip(array.columns()) {
+                    let column = plain(column)?;
+                    let nulls = NullBuffer::union(nulls, column.logical_nulls().as_ref());
+                    strip.push(&column, nulls.as_ref(), bytes)?;
+                }
+                Ok(())
+            }
+            Inner::Nothing => Ok(()),
+        }
+    }
+
+    /// Writes what comes after the values, and begins anew.
+    pub(super) fn finish(&mut self, sink: &mut dyn Sink) {
+        match &mut self.inner {
+            Inner::Children(child) if child.rows > 0 => child.finish(sink),
+            Inner::Fields(fields) => {
+                for (strip, bytes) in fields {
+                    strip.finish(bytes);
+                    sink.put(bytes);
+                    bytes.clear();
+                }
+            }
+            _ => {}
+        }
+        sink.put(&self.lengths);
+        if self.nulls > 0 {
+            let bitmap = self.validity.finish();
+            let mut bits = vec![0; self.rows.div_ceil(8)];
+            for row in bitmap.set_indices() {
+                bits[row / 8] |= 1 << (row % 8);
+            }
+            sink.put(&bits);
+        }
+        sink.put(&[u8::from(self.nulls > 0)]);
+        self.validity.truncate(0);
+        self.lengths.clear();
+        (self.rows, self.nulls) = (0, 0);
+    }
+}
+
+fn unexpected(array: &dyn Array) -> CellError {
+    CellError::Type(array.data_type().to_string())
+}
+
+/// The array without dictionary or run-end encoding. Values are not copied: strings become views.
+pub(super) fn plain(array: &ArrayRef) -> Result<ArrayRef, CellError> {
+    match array.data_type() {
+        DataType::Dictionary(..) => {
+            let encoded = array.as_any_dictionary();
+            let values = views(encoded.values())?;
+            plain(&compute::take(&values, encoded.keys(), None)?)
+        }
+        DataType::RunEndEncoded(ends, _) => match ends.data_type() {
+            DataType::Int16 => decode_runs::<Int16Type>(array),
+            DataType::Int32 => decode_runs::<Int32Type>(array),
+            _ => decode_runs::<Int64Type>(array),
+        },
+        _ => Ok(Arc::clone(array)),
+    }
+}
+
+fn decode_runs<R: RunEndIndexType>(array: &ArrayRef) -> Result<ArrayRef, CellError> {
+    let runs = array.as_any().downcast_ref::<RunArray<R>>().ok_or_else(|| unexpected(array))?;
+    let rows = (0..runs.len()).map(|row| runs.get_physical_index(row) as u64);
+    let rows: UInt64Array = rows.collect();
+    plain(&compute::take(&views(runs.values())?, &rows, None)?)
+}
+
+/// Byte arrays as views, so that taking from them copies nothing and cannot overflow.
+fn views(values: &ArrayRef) -> Result<ArrayRef, CellError> {
+    let target = match values.data_type() {
+        DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
+        DataType::Binary | DataType::LargeBinary => DataType::BinaryView,
+        _ => return Ok(Arc::clone(values)),
+    };
+    Ok(compute::cast(values, &target)?)
+}
+
+/// Writes values of one width; those of nulls are zero.
+fn put_fixed<const WIDTH: usize>(
+    rows: usize,
+    nulls: Option<&NullBuffer>,
+    sink: &mut dyn Sink,
+    fill: impl FnOnce(&mut [[u8; WIDTH]]) -> Result<(), CellError>,
+) -> Result<(), CellError> {
+    let mut buffer = [[0; WIDTH]; STRIP_ROWS];
+    let cells = &mut buffer[..rows];
+    fill(cells)?;
+    if let Some(nulls) = nulls {
+        for (row, cell) in cells.iter_mut().enumerate() {
+            if nulls.is_null(row) {
+                *cell = [0; WIDTH];
+            }
+        }
+    }
+    sink.put(cells.as_flattened());
+    Ok(())
+}
+
+fn put_primitive<T: ArrowPrimitiveType, const WIDTH: usize>(
+    array: &dyn Array,
+    nulls: Option<&NullBuffer>,
+    sink: &mut dyn Sink,
+    encode: impl Fn(T::Native) -> [u8; WIDTH],
+) -> Result<(), CellError> {
+    let values = array.as_primitive_opt::<T>().ok_or_else(|| unexpected(array))?.values();
+    put_fixed(array.len(), nulls, sink, |cells| {
+        for (cell, value) in cells.iter_mut().zip(values) {
+            *cell = encode(*value);
+        }
+        Ok(())
+    })
+}
+
+/// Seconds, rounded down, and nanoseconds of a count of `1 / per_second` seconds.
+fn moment(value: i64, per_second: i64) -> [u8; 12] {
+    let nanoseconds = value.rem_euclid(per_second) * (1_000_000_000 / per_second);
+    let mut cell = [0; 12];
+    cell[..8].copy_from_slice(&value.div_euclid(per_second).to_le_bytes());
+    cell[8..].copy_from_slice(&(nanoseconds as u32).to_le_bytes());
+    cell
+}
+
+fn float32(value: f32) -> [u8; 4] {
+    let value = if value.is_nan() { f32::from_bits(0x7fc0_0000) } else { value + 0.0 };
+    value.to_le_bytes()
+}
+
+fn float64(value: f64) -> [u8; 8] {
+    let value = if value.is_nan() { f64::from_bits(0x7ff8_0000_0000_0000) } else { value + 0.0 };
+    value.to_le_bytes()
+}
+
+/// A decimal without trailing zeros.
+fn decimal(value: i256, scale: i8) -> [u8; 33] {
+    let (unscaled, scale) = match value.to_i128() {
+        Some(0) => (i256::ZERO, 0),
+        Some(mut value) => {
+            let mut scale = scale;
+            while scale > i8::MIN && value % 10 == 0 {
+                (value, scale) = (value / 10, scale - 1);
+            }
+            (i256::from_i128(value), scale)
+        }
+        None => {
+            let (mut value, mut scale) = (value, scale);
+            let ten = i256::from_i128(10);
+            while scale > i8::MIN && value.wrapping_rem(ten) == i256::ZERO {
+                (value, scale) = (value.wrapping_div(ten), scale - 1);
+            }
+            (value, scale)
+        }
+    };
+    let mut cell = [0; 33];
+    cell[..32].copy_from_slice(&unscaled.to_le_bytes());
+    cell[32] = scale as u8;
+    cell
+}
+
+#[rustfmt::skip]
+fn fixed(array: &dyn Array, nulls: Option<&NullBuffer>, sink: &mut dyn Sink) -> Result<(), CellError> {
+    use TimeUnit::{Microsecond, Millisecond, Nanosecond, Second};
+    macro_rules! put {
+        ($type:ty, $encode:expr) => { put_primitive::<$type, _>(array, nulls, sink, $encode) };
+    }
+    match *array.data_type() {
+        DataType::Boolean => booleans(array, nulls, sink),
+        DataType::Int8 => put!(Int8Type, |v| i64::from(v).to_le_bytes()),
+        DataType::Int16 => put!(Int16Type, |v| i64::from(v).to_le_bytes()),
+        DataType::Int32 => put!(Int32Type, |v| i64::from(v).to_le_bytes()),
+        DataType::Int64 => put!(Int64Type, |v| v.to_le_bytes()),
+        DataType::UInt8 => put!(UInt8Type, |v| i64::from(v).to_le_bytes()),
+        DataType::UInt16 => put!(UInt16Type, |v| i64::from(v).to_le_bytes()),
+        DataType::UInt32 => put!(UInt32Type, |v| i64::from(v).to_le_bytes()),
+        DataType::UInt64 => put!(UInt64Type, |v| v.to_le_bytes()),
+        DataType::Float32 => put!(Float32Type, float32),
+        DataType::Float64 => put!(Float64Type, float64),
+        DataType::Decimal32(_, s) => put!(Decimal32Type, |v| decimal(i256::from_i128(v.into()), s)),
+        DataType::Decimal64(_, s) => put!(Decimal64Type, |v| decimal(i256::from_i128(v.into()), s)),
+        DataType::Decimal128(_, s) => put!(Decimal128Type, |v| decimal(i256::from_i128(v), s)),
+        DataType::Decimal256(_, s) => put!(Decimal256Type, |v| decimal(v, s)),
+        DataType::Date32 => put!(Date32Type, |v| i64::from(v).to_le_bytes()),
+        DataType::Date64 => dates(array, nulls, sink),
+        DataType::Time32(Second) => put!(Time32SecondType, |v| (i64::from(v) * 1_000_000_000).to_le_bytes()),
+        DataType::Time32(Millisecond) => put!(Time32MillisecondType, |v| (i64::from(v) * 1_000_000).to_le_bytes()),
+        DataType::Time64(Microsecond) => put!(Time64MicrosecondType, |v| v.wrapping_mul(1_000).to_le_bytes()),
+        DataType::Time64(Nanosecond) => put!(Time64NanosecondType, |v| v.to_le_bytes()),
+        DataType::Timestamp(Second, _) => put!(TimestampSecondType, |v| moment(v, 1)),
+        DataType::Timestamp(Millisecond, _) => put!(TimestampMillisecondType, |v| moment(v, 1_000)),
+        DataType::Timestamp(Microsecond, _) => put!(TimestampMicrosecondType, |v| moment(v, 1_000_000)),
+        DataType::Timestamp(Nanosecond, _) => put!(TimestampNanosecondType, |v| moment(v, 1_000_000_000)),
+        DataType::Duration(Second) => put!(DurationSecondType, |v| moment(v, 1)),
+        DataType::Duration(Millisecond) => put!(DurationMillisecondType, |v| moment(v, 1_000)),
+        DataType::Duration(Microsecond) => put!(DurationMicrosecondType, |v| moment(v, 1_000_000)),
+        DataType::Duration(Nanosecond) => put!(DurationNanosecondType, |v| moment(v, 1_000_000_000)),
+        _ => Err(unexpected(array)),
+    }
+}
+
+fn booleans(
+    array: &dyn Array,
+    nulls: Option<&NullBuffer>,
+    sink: &mut dyn Sink,
+) -> Result<(), CellError> {
+    let values = array.as_boolean_opt().ok_or_else(|| unexpected(array))?.values();
+    put_fixed(array.len(), nulls, sink, |cells| {
+        for (cell, value) in cells.iter_mut().zip(values) {
+            *cell = [u8::from(value)];
+        }
+        Ok(())
+    })
+}
+
+fn dates(
+    array: &dyn Array,
+    nulls: Option<&NullBuffer>,
+    sink: &mut dyn Sink,
+) -> Result<(), CellError> {
+    const DAY_MS: i64 = 86_400_000;
+    let values = array.as_primitive_opt::<Date64Type>().ok_or_else(|| unexpected(array))?.values();
+    put_fixed(array.len(), nulls, sink, |cells| {
+        for (row, (cell, value)) in cells.iter_mut().zip(values).enumerate() {
+            if value % DAY_MS != 0 && nulls.is_none_or(|nulls| nulls.is_valid(row)) {
+                return Err(CellError::DateWithTime(*value));
+            }
+            *cell = (value / DAY_MS).to_le_bytes();
+        }
+        Ok(())
+    })
+}
+
+fn put_length(lengths: &mut Vec<u8>, length: usize) -> Result<(), CellError> {
+    let length = u32::try_from(length).map_err(|_| CellError::TooLong)?;
+    lengths.extend_from_slice(&length.to_le_bytes());
+    Ok(())
+}
+
+fn bytes(
+    array: &dyn Array,
+    nulls: Option<&NullBuffer>,
+    lengths: &mut Vec<u8>,
+    sink: &mut dyn Sink,
+) -> Result<(), CellError> {
+    match array.data_type() {
+        DataType::Utf8 => contiguous(array.as_string::<i32>(), nulls, lengths, sink),
+        DataType::LargeUtf8 => contiguous(array.as_string::<i64>(), nulls, lengths, sink),
+        DataType::Utf8View => viewed(array.as_string_view(), nulls, lengths, sink),
+        DataType::Binary => contiguous(array.as_binary::<i32>(), nulls, lengths, sink),
+        DataType::LargeBinary => contiguous(array.as_binary::<i64>(), nulls, lengths, sink),
+        DataType::BinaryView => viewed(array.as_binary_view(), nulls, lengths, sink),
+        DataType::FixedSizeBinary(_) => {
+            let array = array.as_fixed_size_binary();
+            each(array.len(), nulls, lengths, sink, |row| array.value(row))
+        }
+        _ => Err(unexpected(array)),
+    }
+}
+
+fn contiguous<T: ByteArrayType>(
+    array: &GenericByteArray<T>,
+    nulls: Option<&NullBuffer>,
+    lengths: &mut Vec<u8>,
+    sink: &mut dyn Sink,
+) -> Result<(), CellError> {
+    let offsets = array.value_offsets();
+    let length_of = |row: usize| (offsets[row + 1] - offsets[row]).as_usize();
+    let hidden =
+        |nulls: &NullBuffer| (0..array.len()).any(|row| nulls.is_null(row) && length_of(row) > 0);
+    if nulls.is_some_and(hidden) {
+        let value = |row: usize| AsRef::<[u8]>::as_ref(array.value(row));
+        return each(array.len(), nulls, lengths, sink, value);
+    }
+    for row in 0..array.len() {
+        put_length(lengths, length_of(row))?;
+    }
+    let (first, last) = (offsets[0].as_usize(), offsets[array.len()].as_usize());
+    sink.put(&array.value_data()[first..last]);
+    Ok(())
+}
+
+fn viewed<T: ByteViewType>(
+    array: &GenericByteViewArray<T>,
+    nulls: Option<&NullBuffer>,
+    lengths: &mut Vec<u8>,
+    sink: &mut dyn Sink,
+) -> Result<(), CellError> {
+    each(array.len(), nulls, lengths, sink, |row| array.value(row).as_ref())
+}
+
+/// Values longer than this are not gathered before they are written.
+const GATHER_BYTES_MAX: usize = 64 * 1024;
+
+fn each<'a>(
+    rows: usize,
+    nulls: Option<&NullBuffer>,
+    lengths: &mut Vec<u8>,
+    sink: &mut dyn Sink,
+    value: impl Fn(usize) -> &'a [u8],
+) -> Result<(), CellError> {
+    let mut gathered = Vec::with_capacity(rows * 16);
+    for row in 0..rows {
+        let valid = nulls.is_none_or(|nulls| nulls.is_valid(row));
+        let value = if valid { value(row) } else { &[] };
+        put_length(lengths, value.len())?;
+        if gathered.len() + value.len() > GATHER_BYTES_MAX {
+            sink.put(&gathered);
+            gathered.clear();
+        }
+        match value.len() > GATHER_BYTES_MAX {
+            true => sink.put(value),
+            false => gathered.extend_from_slice(value),
+        }
+    }
+    sink.put(&gathered);
+    Ok(())
+}
+
+/// Writes the children of the valid rows.
+fn children(
+    array: &dyn Array,
+    nulls: Option<&NullBuffer>,
+    lengths: &mut Vec<u8>,
+    child: &mut Strip,
+    sink: &mut dyn Sink,
+) -> Result<(), CellError> {
+    let (values, ranges) = ranges(array)?;
+    let mut run = 0..0;
+    for (row, range) in ranges.into_iter().enumerate() {
+        if nulls.is_some_and(|nulls| nulls.is_null(row)) {
+            put_length(lengths, 0)?;
+            continue;
+        }
+        put_length(lengths, range.len())?;
+        if range.start != run.end {
+            push_run(&values, run, child, sink)?;
+            run = range;
+        } else {
+            run.end = range.end;
+        }
+    }
+    push_run(&values, run, child, sink)
+}
+
+fn push_run(
+    values: &ArrayRef,
+    run: std::ops::Range<usize>,
+    child: &mut Strip,
+    sink: &mut dyn Sink,
+) -> Result<(), CellError> {
+    let mut at = run.start;
+    while at < run.end {
+        let rows = child.room().min(run.end - at);
+        let slice = plain(&values.slice(at, rows))?;
+        child.push(&slice, slice.logical_nulls().as_ref(), sink)?;
+        if child.room() == 0 {
+            child.finish(sink);
+        }
+        at += rows;
+    }
+    Ok(())
+}
+
+/// The children of a list or map, and which of them belong to each row.
+fn ranges(array: &dyn Array) -> Result<(ArrayRef, Vec<std::ops::Range<usize>>), CellError> {
+    fn between<O: OffsetSizeTrait>(offsets: &[O]) -> Vec<std::ops::Range<usize>> {
+        offsets.windows(2).map(|pair| pair[0].as_usize()..pair[1].as_usize()).collect()
+    }
+    fn sized<O: OffsetSizeTrait>(offsets: &[O], sizes: &[O]) -> Vec<std::ops::Range<usize>> {
+        let pairs = offsets.iter().zip(sizes);
+        pairs.map(|(start, size)| start.as_usize()..start.as_usize() + size.as_usize()).collect()
+    }
+    Ok(match array.data_type() {
+        DataType::List(_) => {
+            let list = array.as_list::<i32>();
+            (Arc::clone(list.values()), between(list.value_offsets()))
+        }
+        DataType::LargeList(_) => {
+            let list = array.as_list::<i64>();
+            (Arc::clone(list.values()), between(list.value_offsets()))
+        }
+        DataType::ListView(_) => {
+            let list = array.as_list_view::<i32>();
+            (Arc::clone(list.values()), sized(list.value_offsets(), list.value_sizes()))
+        }
+        DataType::LargeListView(_) => {
+            let list = array.as_list_view::<i64>();
+            (Arc::clone(list.values()), sized(list.value_offsets(), list.value_sizes()))
+        }
+        DataType::FixedSizeList(_, size) => {
+            let list = array.as_fixed_size_list();
+            let size = usize::try_from(*size).unwrap_or(0);
+            let rows = (0..array.len()).map(|row| row * size..(row + 1) * size).collect();
+            (Arc::clone(list.values()), rows)
+        }
+        DataType::Map(..) => {
+            let map = array.as_map();
+            let entries: ArrayRef = Arc::new(map.entries().clone());
+            (entries, between(map.value_offsets()))
+        }
+        _ => return Err(unexpected(array)),
+    })
+}

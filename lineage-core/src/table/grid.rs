@@ -1,0 +1,259 @@
+//! The grid of leaves, and the digests made of them.
+
+use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::datatypes::Schema;
+
+use super::cells::{CellError, STRIP_ROWS, Sink, Strip, plain};
+use super::{ColumnKind, UnsupportedType};
+use crate::digest::{Hasher, Sha256};
+
+/// Rows of a block.
+pub const BLOCK_ROWS: u64 = 65_536;
+
+const _: () = assert!(BLOCK_ROWS.is_multiple_of(STRIP_ROWS as u64));
+
+/// A table has no content digest.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    /// A column's type is not part of the format.
+    #[error(transparent)]
+    Unsupported(#[from] UnsupportedType),
+    /// A value of a column has no canonical form.
+    #[error("column \"{column}\": {problem}")]
+    Cell {
+        /// The column.
+        column: String,
+        /// What is wrong.
+        problem: CellError,
+    },
+    /// A batch whose columns are not those of the first.
+    #[error("column {} is \"{found}\" in one part of the table and \"{expected}\" in another", index + 1)]
+    Columns {
+        /// Its place, from 0.
+        index: usize,
+        /// Name and kind in the later part.
+        found: String,
+        /// Name and kind in the first part.
+        expected: String,
+    },
+}
+
+/// The digest of a table's content (`lineage-table-1`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableDigest {
+    /// Rows of the table.
+    pub rows: u64,
+    /// Its columns in order.
+    pub columns: Vec<ColumnDigest>,
+    /// Equal for the same rows in every format.
+    pub content_sha256: Sha256,
+    /// Equal also when only the order of the columns differs.
+    pub content_sorted_sha256: Sha256,
+}
+
+/// The digest of one column.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ColumnDigest {
+    /// Its name, perhaps empty or that of another column too.
+    pub name: String,
+    /// Its kind.
+    pub kind: ColumnKind,
+    /// How many rows are null in it.
+    pub nulls: u64,
+    /// Over the leaves.
+    pub sha256: Sha256,
+    /// A digest for each block of [`BLOCK_ROWS`] rows.
+    pub leaves: Vec<Sha256>,
+}
+
+impl TableDigest {
+    /// The digest of a table of `rows` rows from the digests of its columns.
+    pub fn of(rows: u64, columns: Vec<ColumnDigest>) -> TableDigest {
+        let in_order: Vec<_> = columns.iter().collect();
+        let mut sorted = in_order.clone();
+        sorted.sort_by_cached_key(|column| {
+            (column.name.as_bytes().to_vec(), column.kind.to_string(), column.sha256)
+        });
+        let content_sha256 = content(rows, &in_order);
+        let content_sorted_sha256 = content(rows, &sorted);
+        TableDigest { rows, columns, content_sha256, content_sorted_sha256 }
+    }
+}
+
+fn content(rows: u64, columns: &[&ColumnDigest]) -> Sha256 {
+    let mut hasher = Hasher::new();
+    hasher.update(b"lineage-table-1\0");
+    hasher.update(&(columns.len() as u32).to_le_bytes());
+    hasher.update(&rows.to_le_bytes());
+    for column in columns {
+        hasher.update(&(column.name.len() as u32).to_le_bytes());
+        hasher.update(column.name.as_bytes());
+        hasher.update(column.kind.to_string().as_bytes());
+        hasher.update(&[0]);
+        hasher.update(column.sha256.as_bytes());
+    }
+    hasher.finish()
+}
+
+/// The leaf that is being filled.
+struct Leaf {
+    hasher: Hasher,
+    size_bytes: u64,
+    rows: u32,
+    nulls: u32,
+}
+
+impl Sink for Leaf {
+    fn put(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        self.size_bytes += bytes.len() as u64;
+    }
+}
+
+/// One column's part of the grid, from a row that begins a block.
+pub(crate) struct ColumnGrid {
+    kind: ColumnKind,
+    prefix: Vec<u8>,
+    strip: Strip,
+    leaf: Leaf,
+    leaves: Vec<Sha256>,
+    rows: u64,
+    nulls: u64,
+}
+
+impl ColumnGrid {
+    pub(crate) fn new(kind: ColumnKind) -> ColumnGrid {
+        let mut prefix = vec![0];
+        prefix.extend_from_slice(kind.to_string().as_bytes());
+        prefix.push(0);
+        let leaf = Leaf { hasher: Hasher::new(), size_bytes: 0, rows: 0, nulls: 0 };
+        let strip = Strip::new(&kind);
+        ColumnGrid { kind, prefix, strip, leaf, leaves: Vec::new(), rows: 0, nulls: 0 }
+    }
+
+    pub(crate) fn kind(&self) -> &ColumnKind {
+        &self.kind
+    }
+
+    /// Takes the next rows, of any physical type that has the column's kind.
+    pub(crate) fn push(&mut self, array: &ArrayRef) -> Result<(), CellError> {
+        let mut at = 0;
+        while at < array.len() {
+            let rows = self.strip.room().min(array.len() - at);
+            let slice = plain(&array.slice(at, rows))?;
+            let nulls = slice.logical_nulls();
+            if self.leaf.rows == 0 {
+                self.leaf.hasher.update(&self.prefix);
+            }
+            self.strip.push(&slice, nulls.as_ref(), &mut self.leaf)?;
+            self.leaf.rows += rows as u32;
+            self.leaf.nulls += nulls.map_or(0, |nulls| nulls.null_count()) as u32;
+            if self.strip.room() == 0 {
+                self.strip.finish(&mut self.leaf);
+                if u64::from(self.leaf.rows) == BLOCK_ROWS {
+                    self.end_block();
+                }
+            }
+            at += rows;
+        }
+        Ok(())
+    }
+
+    fn end_block(&mut self) {
+        let next = Leaf { hasher: Hasher::new(), size_bytes: 0, rows: 0, nulls: 0 };
+        let Leaf { mut hasher, size_bytes, rows, nulls } = std::mem::replace(&mut self.leaf, next);
+        hasher.update(&rows.to_le_bytes());
+        hasher.update(&nulls.to_le_bytes());
+        hasher.update(&size_bytes.to_le_bytes());
+        self.leaves.push(hasher.finish());
+        self.rows += u64::from(rows);
+        self.nulls += u64::from(nulls);
+    }
+
+    /// Ends the last block.
+    pub(crate) fn finish(mut self) -> ColumnLeaves {
+        if self.leaf.rows > 0 {
+            if self.strip.room() < STRIP_ROWS {
+                self.strip.finish(&mut self.leaf);
+            }
+            self.end_block();
+        }
+        ColumnLeaves { leaves: self.leaves, rows: self.rows, nulls: self.nulls }
+    }
+}
+
+/// The leaves of a column, or of a run of its blocks.
+#[derive(Debug, Default)]
+pub(crate) struct ColumnLeaves {
+    leaves: Vec<Sha256>,
+    rows: u64,
+    nulls: u64,
+}
+
+impl ColumnLeaves {
+    /// Appends the blocks that follow. All blocks before them must be whole.
+    pub(crate) fn append(&mut self, next: ColumnLeaves) {
+        self.leaves.extend(next.leaves);
+        self.rows += next.rows;
+        self.nulls += next.nulls;
+    }
+
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    pub(crate) fn digest(self, name: String, kind: ColumnKind) -> ColumnDigest {
+        let mut hasher = Hasher::new();
+        hasher.update(&[1]);
+        for leaf in &self.leaves {
+            hasher.update(leaf.as_bytes());
+        }
+        hasher.update(&self.rows.to_le_bytes());
+        let sha256 = hasher.finish();
+        ColumnDigest { name, kind, nulls: self.nulls, sha256, leaves: self.leaves }
+    }
+}
+
+/// Names and kinds of a schema's columns.
+pub(crate) fn columns_of(schema: &Schema) -> Result<Vec<(String, ColumnKind)>, TableError> {
+    let kinds =
+        schema.fields().iter().map(|field| Ok((field.name().clone(), ColumnKind::of(field)?)));
+    kinds.collect()
+}
+
+/// The digest of a table that is given as batches, on one thread. Where batches end does not matter.
+pub fn digest_batches<E: From<TableError>>(
+    schema: &Schema,
+    batches: impl Iterator<Item = Result<RecordBatch, E>>,
+) -> Result<TableDigest, E> {
+    let columns = columns_of(schema)?;
+    let mut grids: Vec<_> = columns.iter().map(|(_, kind)| ColumnGrid::new(kind.clone())).collect();
+    let mut rows = 0;
+    for batch in batches {
+        let batch = batch?;
+        check_columns(&columns, batch.schema_ref())?;
+        for ((grid, array), (name, _)) in grids.iter_mut().zip(batch.columns()).zip(&columns) {
+            grid.push(array)
+                .map_err(|problem| TableError::Cell { column: name.clone(), problem })?;
+        }
+        rows += batch.num_rows() as u64;
+    }
+    let digests = grids.into_iter().zip(columns);
+    let digests = digests.map(|(grid, (name, kind))| grid.finish().digest(name, kind)).collect();
+    Ok(TableDigest::of(rows, digests))
+}
+
+/// Whether the columns of a later part of a table have the names and kinds of the first part.
+pub(crate) fn check_columns(
+    expected: &[(String, ColumnKind)],
+    found: &Schema,
+) -> Result<(), TableError> {
+    let found = columns_of(found)?;
+    let at = (0..expected.len().max(found.len())).find(|i| expected.get(*i) != found.get(*i));
+    let Some(index) = at else { return Ok(()) };
+    let word = |column: Option<&(String, ColumnKind)>| {
+        column.map_or_else(|| "missing".to_owned(), |(name, kind)| format!("{name}: {kind}"))
+    };
+    let (found, expected) = (word(found.get(index)), word(expected.get(index)));
+    Err(TableError::Columns { index, found, expected })
+}
