@@ -1,4 +1,4 @@
-//! Reading files: one pass that hashes, and copies and counts rows where asked.
+//! Reading files: one pass that hashes, and copies where asked.
 
 use std::fs::{self, File, Metadata};
 use std::io::Read as _;
@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
 
+use super::content::ContentError;
 use super::stand_in::{STAND_IN_BYTES_MAX, StandIn};
-use super::table::{RecordScan, TableFormat, TableShape, parquet_shape};
 use crate::context::Observer;
 use crate::digest::{Hasher, Kind, Sha256};
 use crate::files::{self, FileError, PageBuffer, Temporary};
@@ -53,6 +53,14 @@ pub enum FingerprintError {
         glob: String,
         /// Why not.
         reason: String,
+    },
+    /// A file that was declared to be a table is not one, or not that one.
+    #[error("{path}: {problem}", path = path.display())]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        problem: Box<ContentError>,
     },
     /// The file could not be read.
     #[error(transparent)]
@@ -111,15 +119,13 @@ impl<'a> Copies<'a> {
 /// One file to read.
 pub(super) struct Task {
     pub(super) path: PathBuf,
-    pub(super) table: Option<TableFormat>,
     pub(super) keep: bool,
 }
 
 /// What reading a file gave.
 pub(super) struct Read {
     pub(super) fingerprint: FileFingerprint,
-    pub(super) table: Option<TableShape>,
-    pub(super) table_problem: Option<String>,
+    pub(super) stat: Stat,
     pub(super) stand_in: Option<StandIn>,
     pub(super) kept: Option<Temporary>,
 }
@@ -205,14 +211,14 @@ fn read_stable(
 }
 
 /// What must not change while a file is read.
-#[derive(PartialEq, Eq)]
-struct Stat {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stat {
     size_bytes: u64,
     modified: Option<std::time::SystemTime>,
     inode: u64,
 }
 
-fn stat(metadata: &Metadata) -> Stat {
+pub(super) fn stat(metadata: &Metadata) -> Stat {
     #[cfg(unix)]
     let inode = std::os::unix::fs::MetadataExt::ino(metadata);
     #[cfg(not(unix))]
@@ -246,7 +252,6 @@ fn read_once(
     if let (true, Some(copies)) = (copying, copies) {
         kept = Some(Temporary::create(copies.path())?);
     }
-    let mut scan = task.table.filter(|f| *f != TableFormat::Parquet).map(RecordScan::new);
     let mut head = Vec::new();
     let mut size_bytes = 0;
     let mut next = |buffer: &mut PageBuffer| -> Result<usize, FingerprintError> {
@@ -263,9 +268,6 @@ fn read_once(
         if let (true, Some(kept)) = (copying, &mut kept) {
             kept.write(bytes)?;
         }
-        if let Some(scan) = &mut scan {
-            scan.push(bytes);
-        }
         if head.len() < STAND_IN_BYTES_MAX {
             head.extend_from_slice(&bytes[..count.min(STAND_IN_BYTES_MAX - head.len())]);
         }
@@ -278,11 +280,6 @@ fn read_once(
     } else {
         hash_beside(&mut next)?
     };
-    let table = match (task.table, scan) {
-        (_, Some(scan)) => Some(scan.finish()),
-        (Some(_), None) => Some(parquet_shape(&source)),
-        (None, None) => None,
-    };
     let unchanged = size_bytes == before.size_bytes
         && stat(&inspect(&source)?) == before
         && fs::metadata(path).is_ok_and(|now| stat(&now) == before);
@@ -291,13 +288,8 @@ fn read_once(
     }
     let stand_in =
         if size_bytes <= STAND_IN_BYTES_MAX as u64 { StandIn::detect(&head) } else { None };
-    let (table, table_problem) = match table {
-        Some(Ok(shape)) => (Some(shape), None),
-        Some(Err(problem)) if stand_in.is_none() => (None, Some(problem)),
-        _ => (None, None),
-    };
     let fingerprint = FileFingerprint { sha256, size_bytes };
-    Ok(Some(Read { fingerprint, table, table_problem, stand_in, kept }))
+    Ok(Some(Read { fingerprint, stat: before, stand_in, kept }))
 }
 
 /// Files from this size on are hashed by a thread of their own while the next bytes are read (and
@@ -356,6 +348,6 @@ fn hash_beside(next: &mut NextBytes<'_>) -> Result<Sha256, FingerprintError> {
     })
 }
 
-fn open(path: &Path) -> Result<File, FingerprintError> {
+pub(super) fn open(path: &Path) -> Result<File, FingerprintError> {
     Ok(files::open_to_read(path).map_err(FileError::io("read", path))?)
 }

@@ -1,0 +1,5 @@
+//! Readers: files of rows as Arrow batches, in constant memory.
+
+pub(crate) mod format;
+pub(crate) mod parquet;
+pub(crate) mod schema;
