@@ -1,0 +1,3 @@
+//! Readers: the file formats of tables, as Arrow batches.
+
+pub(crate) mod csv;
