@@ -1,6 +1,7 @@
 //! The content of a table file: its digest, whatever the format.
 
 use std::fs::File;
+use std::io;
 use std::path::Path;
 
 use arrow::error::ArrowError;
@@ -9,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::file::{self, Stat};
-use super::parallel;
+use super::{parallel, text};
 use crate::context::Observer;
 use crate::files::{self, FileError};
+use crate::readers::csv::{CsvError, CsvOptions};
 use crate::readers::format::TableFormat;
 use crate::readers::parquet::ParquetTable;
 use crate::readers::schema::DeclaredColumn;
@@ -29,9 +31,24 @@ pub enum ContentError {
     /// Not an Arrow file, or a broken one.
     #[error(transparent)]
     Arrow(#[from] ArrowError),
+    /// Not a CSV or TSV, or not the declared one.
+    #[error(transparent)]
+    Csv(#[from] CsvError),
+    /// The file was another when it was read for the second time.
+    #[error("the file changed while it was read")]
+    Changed,
+    /// The bytes could not be read or decompressed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
     /// The file could not be read.
     #[error(transparent)]
     File(#[from] FileError),
+}
+
+/// A digest, and whether a kind in it was inferred.
+pub(super) struct Digested {
+    pub(super) digest: TableDigest,
+    pub(super) inferred: bool,
 }
 
 /// How to read a file as a table.
@@ -97,18 +114,44 @@ pub(super) fn read(
     let (format, _compression) = TableFormat::of_path(path)?;
     let inspect = || std::fs::metadata(path).ok().as_ref().map(file::stat);
     let before = inspect();
-    let file = files::open_to_read(path).map_err(FileError::io("read", path));
-    let digest = file.map_err(ContentError::from).and_then(|file| match format {
-        TableFormat::Parquet => of_parquet(file, observer),
-        _ => Err(ContentError::File(FileError::Interrupted)),
-    });
-    let _ = options;
-    let table = digest.map(|digest| Table { format, typing: Typing::File, digest });
+    let table = table(path, format, options, observer);
     let stat = before.filter(|before| inspect().as_ref() == Some(before));
     Some(Outcome { table, stat })
 }
 
-fn digest(rows: u64, columns: Vec<(String, ColumnKind)>, leaves: Vec<ColumnLeaves>) -> TableDigest {
+fn table(
+    path: &Path,
+    format: TableFormat,
+    options: &TableOptions,
+    observer: &dyn Observer,
+) -> Result<Table, ContentError> {
+    let open = || -> Result<File, ContentError> {
+        let file = files::open_to_read(path).map_err(FileError::io("read", path))?;
+        observer.expect_bytes(file.metadata().map_or(0, |metadata| metadata.len()));
+        Ok(file)
+    };
+    let text = |csv: CsvOptions| {
+        let open = || Ok(Box::new(open()?) as Box<dyn io::Read + Send>);
+        let digested = text::of_csv(&open, csv, options.columns.as_deref(), observer)?;
+        let typing = if digested.inferred { Typing::Inferred } else { Typing::Declared };
+        Ok(Table { format, typing, digest: digested.digest })
+    };
+    match format {
+        TableFormat::Csv => text(CsvOptions::CSV),
+        TableFormat::Tsv => text(CsvOptions::TSV),
+        TableFormat::Parquet => {
+            let digest = of_parquet(open()?, observer)?;
+            Ok(Table { format, typing: Typing::File, digest })
+        }
+        _ => Err(ContentError::Changed),
+    }
+}
+
+pub(super) fn digest(
+    rows: u64,
+    columns: Vec<(String, ColumnKind)>,
+    leaves: Vec<ColumnLeaves>,
+) -> TableDigest {
     let digests = columns.into_iter().zip(leaves);
     TableDigest::of(rows, digests.map(|((name, kind), leaves)| leaves.digest(name, kind)).collect())
 }

@@ -7,6 +7,7 @@ mod directory;
 mod file;
 mod parallel;
 mod stand_in;
+mod text;
 
 pub use crate::readers::format::{Compression, TableFormat};
 pub use crate::readers::schema::{DeclaredColumn, SchemaError};

@@ -147,12 +147,27 @@ struct Turn {
     work: ColumnWork,
 }
 
-/// Hashes pieces that `next` gives in order, one caller at a time, and `decode` turns into batches on
+/// The rows of a piece: for each column an array, or nothing when the column is not to be hashed.
+pub(super) struct Decoded {
+    pub(super) rows: usize,
+    pub(super) columns: Vec<Option<ArrayRef>>,
+}
+
+impl Decoded {
+    /// All columns of a batch, which must be those of the table.
+    pub(super) fn whole(columns: &Columns, batch: &RecordBatch) -> Result<Decoded, ContentError> {
+        check_columns(columns, batch.schema_ref())?;
+        let arrays = batch.columns().iter().cloned().map(Some).collect();
+        Ok(Decoded { rows: batch.num_rows(), columns: arrays })
+    }
+}
+
+/// Hashes pieces that `next` gives in order, one caller at a time, and `decode` turns into arrays on
 /// any thread. Gives the number of rows and the leaves.
 pub(super) fn in_order<P>(
     columns: &Columns,
     next: impl FnMut() -> Result<Option<P>, ContentError> + Send,
-    decode: impl Fn(P) -> Result<RecordBatch, ContentError> + Sync,
+    decode: impl Fn(P) -> Result<Decoded, ContentError> + Sync,
     observer: &dyn Observer,
 ) -> Result<(u64, Vec<ColumnLeaves>), ContentError> {
     let rows = AtomicU64::new(0);
@@ -175,10 +190,9 @@ pub(super) fn in_order<P>(
     };
     let hash = |index: u64, piece: P| -> Result<(), ContentError> {
         check_interrupted(observer)?;
-        let batch = decode(piece)?;
-        check_columns(columns, batch.schema_ref())?;
-        rows.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
-        for (((turn, taken), array), (name, _)) in turns.iter().zip(batch.columns()).zip(columns) {
+        let decoded = decode(piece)?;
+        rows.fetch_add(decoded.rows as u64, Ordering::Relaxed);
+        for (((turn, taken), array), (name, _)) in turns.iter().zip(decoded.columns).zip(columns) {
             let mut turn = lock(turn);
             while turn.next != index {
                 if failure.is_before(index) {
@@ -186,7 +200,9 @@ pub(super) fn in_order<P>(
                 }
                 turn = taken.wait(turn).unwrap_or_else(|poisoned| poisoned.into_inner());
             }
-            turn.work.push(name, array)?;
+            if let Some(array) = array {
+                turn.work.push(name, &array)?;
+            }
             turn.next += 1;
             taken.notify_all();
         }
