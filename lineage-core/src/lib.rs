@@ -80,6 +80,7 @@ pub mod metadata;
 pub mod objects;
 pub mod pointer_file;
 mod readers;
+pub mod profile;
 pub mod settings;
 pub mod table;
 
