@@ -336,7 +336,7 @@ def cases_of_scalars():
                [column("a", "int", "int64", ["-9223372036854775808", "9223372036854775807", "-1", "0"])])
     yield case("the same numbers as int and as uint64",
                [column("a", "int", "uint32", ["1", "4294967295"], "int64"), column("b", "uint64", "uint64", ["1", "4294967295"])])
-    yield case("null is not 0", [column("a", "int", "int8", ["0"], "int64", "uint8")])
+    yield case("null is not 0", [column("a", "int", "int8", ["0", "0", "0"], "int64", "uint8")])
     yield case("float32: signed zeros, NaNs, infinities, subnormals", [column("a", "float32", "float32", [
         "00000000", "80000000", "7fc00000", "ffc00000", "7f800001", "7fffffff", "7f800000", "ff800000",
         "00000001", "80000001", "7f7fffff"])])
