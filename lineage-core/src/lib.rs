@@ -79,8 +79,8 @@ pub mod fingerprint;
 pub mod metadata;
 pub mod objects;
 pub mod pointer_file;
-mod readers;
 pub mod profile;
+mod readers;
 pub mod settings;
 pub mod table;
 

@@ -10,14 +10,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::file::{self, Stat};
+use super::parallel::{Hashed, Job};
 use super::{parallel, text};
 use crate::context::Observer;
 use crate::files::{self, FileError};
+use crate::profile::{NamedProfile, ProfileError, TableProfile};
 use crate::readers::csv::{CsvError, CsvOptions};
 use crate::readers::format::TableFormat;
 use crate::readers::parquet::ParquetTable;
 use crate::readers::schema::DeclaredColumn;
-use crate::table::{ColumnKind, ColumnLeaves, TableDigest, TableError, columns_of};
+use crate::table::{ColumnKind, TableDigest, TableError, columns_of};
 
 /// Why the content of a table could not be had. The file is named by the caller.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +36,9 @@ pub enum ContentError {
     /// Not a CSV or TSV, or not the declared one.
     #[error(transparent)]
     Csv(#[from] CsvError),
+    /// A column could not be profiled.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
     /// The file was another when it was read for the second time.
     #[error("the file changed while it was read")]
     Changed,
@@ -45,10 +50,29 @@ pub enum ContentError {
     File(#[from] FileError),
 }
 
-/// A digest, and whether a kind in it was inferred.
+/// A table without its format.
 pub(super) struct Digested {
-    pub(super) digest: TableDigest,
-    pub(super) inferred: bool,
+    typing: Typing,
+    digest: TableDigest,
+    profile: Option<TableProfile>,
+}
+
+impl Digested {
+    pub(super) fn of(
+        columns: Vec<(String, ColumnKind)>,
+        hashed: Hashed,
+        typing: Typing,
+    ) -> Digested {
+        let profile = (hashed.profiles.len() == columns.len() && !columns.is_empty()).then(|| {
+            let named = columns.iter().zip(hashed.profiles).map(|((name, kind), profile)| {
+                NamedProfile { name: name.clone(), kind: kind.clone(), profile }
+            });
+            TableProfile::new(named.collect())
+        });
+        let leaves = columns.into_iter().zip(hashed.leaves);
+        let digests = leaves.map(|((name, kind), leaves)| leaves.digest(name, kind)).collect();
+        Digested { typing, digest: TableDigest::of(hashed.rows, digests), profile }
+    }
 }
 
 /// How to read a file as a table.
@@ -82,6 +106,9 @@ pub struct Table {
     /// Rows, columns and their digests.
     #[serde(flatten)]
     pub digest: TableDigest,
+    /// What the values are like, when it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<TableProfile>,
 }
 
 impl Table {
@@ -130,36 +157,28 @@ fn table(
         observer.expect_bytes(file.metadata().map_or(0, |metadata| metadata.len()));
         Ok(file)
     };
-    let text = |csv: CsvOptions| {
+    let text = |dialect: CsvOptions| {
         let open = || Ok(Box::new(open()?) as Box<dyn io::Read + Send>);
-        let digested = text::of_csv(&open, csv, options.columns.as_deref(), observer)?;
-        let typing = if digested.inferred { Typing::Inferred } else { Typing::Declared };
-        Ok(Table { format, typing, digest: digested.digest })
+        text::of_csv(&open, dialect, options, observer)
     };
-    match format {
+    let Digested { typing, digest, profile } = match format {
         TableFormat::Csv => text(CsvOptions::CSV),
         TableFormat::Tsv => text(CsvOptions::TSV),
-        TableFormat::Parquet => {
-            let digest = of_parquet(open()?, observer)?;
-            Ok(Table { format, typing: Typing::File, digest })
-        }
+        TableFormat::Parquet => of_parquet(open()?, options, observer),
         _ => Err(ContentError::Changed),
-    }
+    }?;
+    Ok(Table { format, typing, digest, profile })
 }
 
-pub(super) fn digest(
-    rows: u64,
-    columns: Vec<(String, ColumnKind)>,
-    leaves: Vec<ColumnLeaves>,
-) -> TableDigest {
-    let digests = columns.into_iter().zip(leaves);
-    TableDigest::of(rows, digests.map(|((name, kind), leaves)| leaves.digest(name, kind)).collect())
-}
-
-pub(super) fn of_parquet(file: File, observer: &dyn Observer) -> Result<TableDigest, ContentError> {
+fn of_parquet(
+    file: File,
+    options: &TableOptions,
+    observer: &dyn Observer,
+) -> Result<Digested, ContentError> {
     let table = ParquetTable::open(file)?;
     let columns = columns_of(table.schema())?;
     let read = |run| Ok(table.batches(run)?.map(|batch| Ok(batch?)));
-    let leaves = parallel::by_runs(&columns, &table.runs(), read, observer)?;
-    Ok(digest(table.rows(), columns, leaves))
+    let job = Job { columns: &columns, profile: options.profile, observer };
+    let hashed = parallel::by_runs(&job, &table.runs(), read)?;
+    Ok(Digested::of(columns, hashed, Typing::File))
 }

@@ -5,6 +5,7 @@
 //! decode them at the same time, and then go through the columns one behind the other, as a wave: a
 //! column takes a piece when it has taken the piece before.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
@@ -14,7 +15,8 @@ use arrow::array::{ArrayRef, RecordBatch};
 use super::content::ContentError;
 use crate::context::Observer;
 use crate::files::FileError;
-use crate::table::{ColumnGrid, ColumnKind, ColumnLeaves, TableError, check_columns};
+use crate::profile::{BlockProfile, BlockProfiler, ColumnProfile, ColumnProfiler, ProfileError};
+use crate::table::{BLOCK_ROWS, ColumnGrid, ColumnKind, ColumnLeaves, TableError, check_columns};
 
 /// The columns of a table by name and kind.
 pub(super) type Columns = [(String, ColumnKind)];
@@ -23,19 +25,96 @@ pub(super) fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// What a column of a table, or of a run of its blocks, comes to.
-pub(super) struct ColumnWork {
+/// A table, or a run of its blocks, on its way to a digest.
+pub(super) struct Job<'a> {
+    pub(super) columns: &'a Columns,
+    pub(super) profile: bool,
+    pub(super) observer: &'a dyn Observer,
+}
+
+/// What the columns of a table came to.
+pub(super) struct Hashed {
+    pub(super) rows: u64,
+    pub(super) leaves: Vec<ColumnLeaves>,
+    /// Of each column, when it was asked for.
+    pub(super) profiles: Vec<ColumnProfile>,
+}
+
+/// One column of a table, or of a run of its blocks.
+struct ColumnWork {
     grid: ColumnGrid,
+    profiler: Option<Profiler>,
+}
+
+struct Profiler {
+    block: BlockProfiler,
+    rows: usize,
+    block_rows: usize,
+    done: Vec<BlockProfile>,
+}
+
+impl Profiler {
+    fn push(&mut self, kind: &ColumnKind, array: &ArrayRef) -> Result<(), ProfileError> {
+        let mut at = 0;
+        while at < array.len() {
+            let rows = (self.block_rows - self.rows).min(array.len() - at);
+            self.block.push(&array.slice(at, rows))?;
+            self.rows += rows;
+            at += rows;
+            if self.rows == self.block_rows {
+                self.end_block(kind);
+            }
+        }
+        Ok(())
+    }
+
+    fn end_block(&mut self, kind: &ColumnKind) {
+        let block = std::mem::replace(&mut self.block, BlockProfiler::new(kind));
+        let (profile, scratch) = block.finish_reusing();
+        self.block = BlockProfiler::with_scratch(kind, scratch);
+        self.done.push(profile);
+        self.rows = 0;
+    }
+}
+
+/// Rows that are profiled together: a block, or less where many columns would take much memory.
+fn profile_block_rows(columns: usize) -> usize {
+    let most = (BLOCK_ROWS as usize * 64) / columns.max(1);
+    let rows = most.clamp(1024, BLOCK_ROWS as usize);
+    1 << rows.ilog2()
 }
 
 impl ColumnWork {
-    fn new(kind: &ColumnKind) -> ColumnWork {
-        ColumnWork { grid: ColumnGrid::new(kind.clone()) }
+    fn new(job: &Job<'_>, kind: &ColumnKind) -> ColumnWork {
+        let profiler = job.profile.then(|| Profiler {
+            block: BlockProfiler::new(kind),
+            rows: 0,
+            block_rows: profile_block_rows(job.columns.len()),
+            done: Vec::new(),
+        });
+        ColumnWork { grid: ColumnGrid::new(kind.clone()), profiler }
     }
 
     fn push(&mut self, name: &str, array: &ArrayRef) -> Result<(), ContentError> {
         let wrong = |problem| TableError::Cell { column: name.to_owned(), problem };
-        Ok(self.grid.push(array).map_err(wrong)?)
+        self.grid.push(array).map_err(wrong)?;
+        if let Some(profiler) = &mut self.profiler {
+            profiler.push(self.grid.kind(), array)?;
+        }
+        Ok(())
+    }
+
+    /// The profiles of the blocks that are whole by now.
+    fn profiled(&mut self) -> Vec<BlockProfile> {
+        self.profiler.as_mut().map_or_else(Vec::new, |profiler| std::mem::take(&mut profiler.done))
+    }
+
+    fn finish(mut self) -> (ColumnLeaves, Vec<BlockProfile>) {
+        if let Some(profiler) = self.profiler.as_mut().filter(|profiler| profiler.rows > 0) {
+            profiler.end_block(self.grid.kind());
+        }
+        let profiled = self.profiled();
+        (self.grid.finish(), profiled)
     }
 }
 
@@ -92,29 +171,60 @@ fn check_interrupted(observer: &dyn Observer) -> Result<(), ContentError> {
     Ok(())
 }
 
+/// The leaves of a table's columns, and their profiles as far as they are known.
+struct Total {
+    next_run: usize,
+    leaves: Vec<ColumnLeaves>,
+    profilers: Vec<ColumnProfiler>,
+    /// Runs that were hashed before one that precedes them.
+    early: BTreeMap<usize, Vec<(ColumnLeaves, Vec<BlockProfile>)>>,
+}
+
+impl Total {
+    /// Appends a run, and those after it that were waiting for it.
+    fn add(&mut self, index: usize, columns: Vec<(ColumnLeaves, Vec<BlockProfile>)>) {
+        self.early.insert(index, columns);
+        while let Some(columns) = self.early.remove(&self.next_run) {
+            self.next_run += 1;
+            for (index, (leaves, blocks)) in columns.into_iter().enumerate() {
+                self.leaves[index].append(leaves);
+                for block in blocks {
+                    self.profilers[index].absorb(block);
+                }
+            }
+        }
+    }
+}
+
 /// Hashes runs of whole blocks, each on one thread. `read` gives the batches of a run.
 pub(super) fn by_runs<I>(
-    columns: &Columns,
+    job: &Job<'_>,
     runs: &[Range<u64>],
     read: impl Fn(Range<u64>) -> Result<I, ContentError> + Sync,
-    observer: &dyn Observer,
-) -> Result<Vec<ColumnLeaves>, ContentError>
+) -> Result<Hashed, ContentError>
 where
     I: Iterator<Item = Result<RecordBatch, ContentError>>,
 {
     let next = AtomicUsize::new(0);
     let failure = Failure::none();
-    let done: Mutex<Vec<(usize, Vec<ColumnLeaves>)>> = Mutex::new(Vec::new());
-    let hash = |run: Range<u64>| -> Result<Vec<ColumnLeaves>, ContentError> {
-        let mut works: Vec<_> = columns.iter().map(|(_, kind)| ColumnWork::new(kind)).collect();
+    let total = Mutex::new(Total {
+        next_run: 0,
+        leaves: job.columns.iter().map(|_| ColumnLeaves::default()).collect(),
+        profilers: profilers(job),
+        early: BTreeMap::new(),
+    });
+    let hash = |run: Range<u64>| -> Result<Vec<_>, ContentError> {
+        let mut works: Vec<_> =
+            job.columns.iter().map(|(_, kind)| ColumnWork::new(job, kind)).collect();
         for batch in read(run)? {
-            check_interrupted(observer)?;
+            check_interrupted(job.observer)?;
             let batch = batch?;
-            for ((work, array), (name, _)) in works.iter_mut().zip(batch.columns()).zip(columns) {
+            let arrays = works.iter_mut().zip(batch.columns()).zip(job.columns);
+            for ((work, array), (name, _)) in arrays {
                 work.push(name, array)?;
             }
         }
-        Ok(works.into_iter().map(|work| work.grid.finish()).collect())
+        Ok(works.into_iter().map(ColumnWork::finish).collect())
     };
     on_threads(threads().min(runs.len()), || {
         loop {
@@ -124,27 +234,33 @@ where
                 break;
             }
             match hash(run.clone()) {
-                Ok(leaves) => lock(&done).push((index, leaves)),
+                Ok(columns) => lock(&total).add(index, columns),
                 Err(error) => failure.note(index as u64, error),
             }
         }
     });
     failure.into_result()?;
-    let mut done = done.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-    done.sort_by_key(|(index, _)| *index);
-    let mut total: Vec<_> = columns.iter().map(|_| ColumnLeaves::default()).collect();
-    for (_, leaves) in done {
-        for (total, leaves) in total.iter_mut().zip(leaves) {
-            total.append(leaves);
-        }
+    let total = total.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let rows = runs.last().map_or(0, |run| run.end);
+    Ok(Hashed { rows, leaves: total.leaves, profiles: finished(job, total.profilers) })
+}
+
+fn profilers(job: &Job<'_>) -> Vec<ColumnProfiler> {
+    job.columns.iter().map(|(_, kind)| ColumnProfiler::new(kind.clone())).collect()
+}
+
+fn finished(job: &Job<'_>, profilers: Vec<ColumnProfiler>) -> Vec<ColumnProfile> {
+    match job.profile {
+        true => profilers.into_iter().map(ColumnProfiler::finish).collect(),
+        false => Vec::new(),
     }
-    Ok(total)
 }
 
 /// A column and the piece that it takes next.
 struct Turn {
     next: u64,
     work: ColumnWork,
+    profiler: ColumnProfiler,
 }
 
 /// The rows of a piece: for each column an array, or nothing when the column is not to be hashed.
@@ -163,19 +279,18 @@ impl Decoded {
 }
 
 /// Hashes pieces that `next` gives in order, one caller at a time, and `decode` turns into arrays on
-/// any thread. Gives the number of rows and the leaves.
+/// any thread.
 pub(super) fn in_order<P>(
-    columns: &Columns,
+    job: &Job<'_>,
     next: impl FnMut() -> Result<Option<P>, ContentError> + Send,
     decode: impl Fn(P) -> Result<Decoded, ContentError> + Sync,
-    observer: &dyn Observer,
-) -> Result<(u64, Vec<ColumnLeaves>), ContentError> {
+) -> Result<Hashed, ContentError> {
     let rows = AtomicU64::new(0);
-    let turns: Vec<(Mutex<Turn>, Condvar)> = columns
-        .iter()
-        .map(|(_, kind)| Turn { next: 0, work: ColumnWork::new(kind) })
-        .map(|turn| (Mutex::new(turn), Condvar::new()))
-        .collect();
+    let turn = |((_, kind), profiler): (&(String, ColumnKind), _)| {
+        let work = ColumnWork::new(job, kind);
+        (Mutex::new(Turn { next: 0, work, profiler }), Condvar::new())
+    };
+    let turns: Vec<_> = job.columns.iter().zip(profilers(job)).map(turn).collect();
     let failure = Failure::none();
     let source = Mutex::new((0, Some(next)));
     let take = || {
@@ -189,10 +304,12 @@ pub(super) fn in_order<P>(
         (*index - 1, taken)
     };
     let hash = |index: u64, piece: P| -> Result<(), ContentError> {
-        check_interrupted(observer)?;
+        check_interrupted(job.observer)?;
         let decoded = decode(piece)?;
         rows.fetch_add(decoded.rows as u64, Ordering::Relaxed);
-        for (((turn, taken), array), (name, _)) in turns.iter().zip(decoded.columns).zip(columns) {
+        for (((turn, taken), array), (name, _)) in
+            turns.iter().zip(decoded.columns).zip(job.columns)
+        {
             let mut turn = lock(turn);
             while turn.next != index {
                 if failure.is_before(index) {
@@ -202,6 +319,9 @@ pub(super) fn in_order<P>(
             }
             if let Some(array) = array {
                 turn.work.push(name, &array)?;
+                for block in turn.work.profiled() {
+                    turn.profiler.absorb(block);
+                }
             }
             turn.next += 1;
             taken.notify_all();
@@ -231,7 +351,14 @@ pub(super) fn in_order<P>(
         }
     });
     failure.into_result()?;
-    let works = turns.into_iter().map(|(turn, _)| turn.into_inner());
-    let works = works.map(|turn| turn.unwrap_or_else(|poisoned| poisoned.into_inner()).work);
-    Ok((rows.into_inner(), works.map(|work| work.grid.finish()).collect()))
+    let (mut leaves, mut profilers) = (Vec::new(), Vec::new());
+    for (turn, _) in turns {
+        let turn = turn.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let (column, blocks) = turn.work.finish();
+        let mut profiler = turn.profiler;
+        blocks.into_iter().for_each(|block| profiler.absorb(block));
+        leaves.push(column);
+        profilers.push(profiler);
+    }
+    Ok(Hashed { rows: rows.into_inner(), leaves, profiles: finished(job, profilers) })
 }

@@ -4,14 +4,14 @@
 use std::io::Read;
 use std::sync::Mutex;
 
-use super::content::{ContentError, Digested, digest};
-use super::parallel::{self, Decoded};
+use super::content::{ContentError, Digested, TableOptions, Typing};
+use super::parallel::{self, Decoded, Hashed, Job};
 use crate::context::Observer;
 use crate::files::PageBuffer;
 use crate::readers::csv::{
-    Classes, CsvOptions, Cutter, DeclaredColumn, PIECE_BYTES, Parser, Piece, Scratch, guess,
+    Classes, CsvOptions, Cutter, PIECE_BYTES, Parser, Piece, Scratch, guess,
 };
-use crate::table::{ColumnKind, ColumnLeaves};
+use crate::table::ColumnKind;
 
 /// Opens the bytes from their beginning; once for each pass.
 pub(super) type Open<'a> = dyn Fn() -> Result<Box<dyn Read + Send>, ContentError> + Sync + 'a;
@@ -70,59 +70,58 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 pub(super) fn of_csv(
     open: &Open<'_>,
-    options: CsvOptions,
-    declared: Option<&[DeclaredColumn]>,
+    dialect: CsvOptions,
+    options: &TableOptions,
     observer: &dyn Observer,
 ) -> Result<Digested, ContentError> {
+    let declared = options.columns.as_deref();
     let spare = Mutex::new(Vec::new());
-    let mut pieces = Pieces::new(open, options, &spare)?;
+    let mut pieces = Pieces::new(open, dialect, &spare)?;
     let first = pieces.next()?;
     let names = pieces.cutter.columns().unwrap_or_default().to_vec();
     let guessed = match &first {
-        Some(piece) => guess(options, &names, piece),
+        Some(piece) => guess(dialect, &names, piece),
         None => vec![Classes::NONE; names.len()],
     };
-    let parser = Parser::new(options, &names, declared, &guessed)?;
-    let mut columns: Vec<(String, ColumnKind)> = names
-        .into_iter()
-        .zip(parser.columns())
-        .map(|(name, (_, kind))| (name, kind.clone()))
-        .collect();
-    let (rows, mut leaves, classes) = pass(&parser, &columns, first, pieces, observer)?;
+    let parser = Parser::new(dialect, &names, declared, &guessed)?;
+    let kinds = parser.columns().map(|(_, kind)| kind.clone());
+    let mut columns: Vec<(String, ColumnKind)> = names.into_iter().zip(kinds).collect();
+    let job = Job { columns: &columns, profile: options.profile, observer };
+    let (mut hashed, classes) = pass(&parser, &job, first, pieces)?;
     if let Some(again) = parser.second_pass(&classes)? {
-        let planned: Vec<_> = again.columns().map(|(at, kind)| (at, kind.clone())).collect();
-        for (at, kind) in &planned {
-            columns[*at].1 = kind.clone();
+        let places: Vec<usize> = again.columns().map(|(place, _)| place).collect();
+        for (place, kind) in again.columns() {
+            columns[place].1 = kind.clone();
         }
-        let chosen: Vec<_> = planned.iter().map(|(at, _)| columns[*at].clone()).collect();
-        let pieces = Pieces::new(open, options, &spare)?;
-        let (_, second, classes) = pass(&again, &chosen, None, pieces, observer)?;
+        let chosen: Vec<_> = places.iter().map(|place| columns[*place].clone()).collect();
+        let pieces = Pieces::new(open, dialect, &spare)?;
+        let job = Job { columns: &chosen, profile: options.profile, observer };
+        let (second, classes) = pass(&again, &job, None, pieces)?;
         if again.second_pass(&classes)?.is_some() {
             return Err(ContentError::Changed);
         }
-        for ((at, _), column) in planned.iter().zip(second) {
-            leaves[*at] = column;
+        for (place, leaves) in places.iter().zip(second.leaves) {
+            hashed.leaves[*place] = leaves;
+        }
+        for (place, profile) in places.iter().zip(second.profiles) {
+            hashed.profiles[*place] = profile;
         }
     }
-    let inferred =
-        declared.is_none_or(|columns| columns.iter().any(|column| column.kind.is_none()));
-    Ok(Digested { digest: digest(rows, columns, leaves), inferred })
+    let typed = declared.is_some_and(|columns| columns.iter().all(|column| column.kind.is_some()));
+    let typing = if typed { Typing::Declared } else { Typing::Inferred };
+    Ok(Digested::of(columns, hashed, typing))
 }
-
-type Pass = (u64, Vec<ColumnLeaves>, Vec<Classes>);
 
 /// Parses all pieces and hashes their columns. `first` is a piece that was taken already.
 fn pass(
     parser: &Parser,
-    columns: &parallel::Columns,
-    first: Option<Piece>,
+    job: &Job<'_>,
+    mut first: Option<Piece>,
     mut pieces: Pieces<'_>,
-    observer: &dyn Observer,
-) -> Result<Pass, ContentError> {
+) -> Result<(Hashed, Vec<Classes>), ContentError> {
     let spare = pieces.spare;
-    let found = Mutex::new(vec![Classes::NONE; columns.len()]);
+    let found = Mutex::new(vec![Classes::NONE; job.columns.len()]);
     let scratches: Mutex<Vec<Scratch>> = Mutex::new(Vec::new());
-    let mut first = first;
     let next = || match first.take() {
         Some(piece) => Ok(Some(piece)),
         None => pieces.next(),
@@ -139,7 +138,7 @@ fn pass(
         let columns = arrays.map(|(array, out)| (!out).then_some(array)).collect();
         Ok(Decoded { rows: parsed.batch.num_rows(), columns })
     };
-    let (rows, leaves) = parallel::in_order(columns, next, decode, observer)?;
+    let hashed = parallel::in_order(job, next, decode)?;
     let classes = found.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-    Ok((rows, leaves, classes))
+    Ok((hashed, classes))
 }

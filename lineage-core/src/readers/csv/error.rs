@@ -5,7 +5,7 @@ use crate::table::ColumnKind;
 /// A CSV that cannot be read, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}, byte {byte_offset}: {problem}")]
-pub(crate) struct CsvError {
+pub struct CsvError {
     /// Counted from 1, by line feeds, also those inside quotes.
     pub line: u64,
     /// Counted from 0.
@@ -15,7 +15,7 @@ pub(crate) struct CsvError {
 
 /// What is wrong there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Problem {
+pub enum Problem {
     #[error("a record of {found} fields, where the table has {expected} columns")]
     Ragged { found: usize, expected: usize },
     #[error("a record of more than {most} fields")]
