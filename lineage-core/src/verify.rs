@@ -322,7 +322,7 @@ impl Outside<'_> {
             if dataset.kind == Kind::Directory {
                 wanted.push(dataset.sha256);
             }
-            for table in &dataset.table {
+            if let Some(table) = &dataset.table {
                 let payloads = table.columns.payload.into_iter().chain(table.details);
                 wanted.extend(payloads.map(|payload| payload.sha256));
             }

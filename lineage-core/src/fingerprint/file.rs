@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
 
 use super::content::ContentError;
+use super::readings::{FileState, Readings};
 use super::stand_in::{STAND_IN_BYTES_MAX, StandIn};
 use crate::context::Observer;
 use crate::digest::{Hasher, Kind, Sha256};
@@ -127,6 +128,8 @@ pub(super) struct Read {
     pub(super) fingerprint: FileFingerprint,
     pub(super) stat: Stat,
     pub(super) stand_in: Option<StandIn>,
+    pub(super) from_cache: bool,
+    pub(super) state: Option<FileState>,
     pub(super) kept: Option<Temporary>,
 }
 
@@ -166,6 +169,7 @@ pub(super) fn special(metadata: &Metadata) -> Option<&'static str> {
 pub(super) fn read_all(
     tasks: &[Task],
     copies: Option<&Copies<'_>>,
+    readings: Option<&dyn Readings>,
     observer: &dyn Observer,
 ) -> Result<Vec<Read>, FingerprintError> {
     for task in tasks {
@@ -180,7 +184,13 @@ pub(super) fn read_all(
         while !failed.load(Ordering::Relaxed) {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(task) = tasks.get(index) else { break };
-            let result = read_stable(task, copies, &mut buffer, observer);
+            let result = match readings.and_then(|readings| known(task, readings)) {
+                Some(read) => Ok(read),
+                None => read_stable(task, copies, &mut buffer, observer),
+            };
+            if let (Some(readings), Ok(read)) = (readings, &result) {
+                note(task, readings, read);
+            }
             failed.fetch_or(result.is_err(), Ordering::Relaxed);
             results.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push((index, result));
         }
@@ -194,6 +204,29 @@ pub(super) fn read_all(
     let mut results = results.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
     results.sort_by_key(|(index, _)| *index);
     results.into_iter().map(|(_, result)| result).collect()
+}
+
+/// The digest of a file that is unchanged since it was read earlier. Small files are always read: that
+/// takes no longer, and they may be stand-ins. So are files whose bytes are wanted.
+fn known(task: &Task, readings: &dyn Readings) -> Option<Read> {
+    let metadata = fs::metadata(&task.path).ok()?;
+    if task.keep || metadata.len() <= STAND_IN_BYTES_MAX as u64 {
+        return None;
+    }
+    let sha256 = readings.digest(&FileState::of(&metadata)?)?;
+    let fingerprint = FileFingerprint { sha256, size_bytes: metadata.len() };
+    let stat = stat(&metadata);
+    Some(Read { fingerprint, stat, stand_in: None, from_cache: true, state: None, kept: None })
+}
+
+/// Notes a digest if the file's state is still that of before it was read.
+fn note(task: &Task, readings: &dyn Readings, read: &Read) {
+    let now = || FileState::of(&fs::metadata(&task.path).ok()?);
+    if let Some(state) = read.state.filter(|state| Some(*state) == now())
+        && state.size_bytes > STAND_IN_BYTES_MAX as u64
+    {
+        readings.note_digest(&state, &read.fingerprint.sha256);
+    }
 }
 
 /// Reads a file; if it changed meanwhile, once more.
@@ -241,6 +274,7 @@ fn read_once(
         return Err(FingerprintError::NotRegular { path: path.clone(), what });
     }
     let before = stat(&opened);
+    let state = FileState::of(&opened);
     let copies = copies.filter(|_| task.keep);
     // A clone is a snapshot: what is hashed is then exactly what is kept.
     let mut kept = copies.and_then(|copies| copies.try_clone(path));
@@ -289,7 +323,7 @@ fn read_once(
     let stand_in =
         if size_bytes <= STAND_IN_BYTES_MAX as u64 { StandIn::detect(&head) } else { None };
     let fingerprint = FileFingerprint { sha256, size_bytes };
-    Ok(Some(Read { fingerprint, stat: before, stand_in, kept }))
+    Ok(Some(Read { fingerprint, stat: before, stand_in, from_cache: false, state, kept }))
 }
 
 /// Files from this size on are hashed by a thread of their own while the next bytes are read (and

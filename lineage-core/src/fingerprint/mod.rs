@@ -6,6 +6,7 @@ mod content;
 mod directory;
 mod file;
 mod parallel;
+mod readings;
 mod stand_in;
 mod text;
 
@@ -15,6 +16,7 @@ pub use content::{ContentError, Table, TableOptions, Typing};
 pub(crate) use directory::METADATA_NAME;
 pub use directory::{Difference, Manifest, ManifestError, ManifestFile, OwnFile};
 pub use file::{DirectoryProblem, FileFingerprint, FingerprintError};
+pub use readings::{FileState, Readings};
 pub use stand_in::StandIn;
 
 pub(crate) use file::Copies;
@@ -62,6 +64,8 @@ pub struct Fingerprint {
     pub table: Option<Table>,
     /// Why a file that is named like a table could not be read as one.
     pub table_problem: Option<String>,
+    /// Whether an earlier reading of an unchanged file was trusted.
+    pub from_cache: bool,
     /// Files that only stand in for the real ones, with their paths relative to the directory
     /// (the empty path for a file itself).
     pub stand_ins: Vec<(String, StandIn)>,
@@ -90,7 +94,16 @@ pub fn fingerprint(
     inputs: &[Input<'_>],
     observer: &dyn Observer,
 ) -> Result<Vec<Fingerprint>, FingerprintError> {
-    fingerprint_keeping(inputs, None, observer)
+    fingerprint_keeping(inputs, None, None, observer)
+}
+
+/// As [`fingerprint`], but files that are unchanged since an earlier reading are not read again.
+pub fn fingerprint_unless_known(
+    inputs: &[Input<'_>],
+    readings: Option<&dyn Readings>,
+    observer: &dyn Observer,
+) -> Result<Vec<Fingerprint>, FingerprintError> {
+    fingerprint_keeping(inputs, None, readings, observer)
 }
 
 /// The digest of one file's bytes.
@@ -99,7 +112,7 @@ pub fn hash_file(
     observer: &dyn Observer,
 ) -> Result<FileFingerprint, FingerprintError> {
     let task = file::Task { path: path.to_owned(), keep: false };
-    let mut read = file::read_all(&[task], None, observer)?;
+    let mut read = file::read_all(&[task], None, None, observer)?;
     Ok(read.remove(0).fingerprint)
 }
 
@@ -107,6 +120,7 @@ pub fn hash_file(
 pub(crate) fn fingerprint_keeping(
     inputs: &[Input<'_>],
     copies: Option<&Copies<'_>>,
+    readings: Option<&dyn Readings>,
     observer: &dyn Observer,
 ) -> Result<Vec<Fingerprint>, FingerprintError> {
     let mut tasks = Vec::new();
@@ -124,13 +138,14 @@ pub(crate) fn fingerprint_keeping(
     }
     // Digests of bytes and of content are taken side by side, each reading the file for itself.
     let (read, tables) = std::thread::scope(|scope| {
-        let read = scope.spawn(|| file::read_all(&tasks, copies, observer));
+        let read = scope.spawn(|| file::read_all(&tasks, copies, readings, observer));
         let tables: Vec<_> = inputs
             .iter()
             .zip(&walks)
             .map(|(input, walk)| input.table.as_ref().filter(|_| walk.is_none()).zip(Some(input)))
             .map(|wanted| {
-                wanted.and_then(|(options, input)| content::read(&input.path, options, observer))
+                let (options, input) = wanted?;
+                content::read(&input.path, options, readings, observer)
             })
             .collect();
         (read.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), tables)
@@ -141,7 +156,7 @@ pub(crate) fn fingerprint_keeping(
         let result = match walk {
             Some(walk) => directory::assemble(walk, &mut read),
             None => match read.next() {
-                Some(read) => Some(single(input, read, table, observer)?),
+                Some(read) => Some(single(input, read, table, readings, observer)?),
                 None => None,
             },
         };
@@ -154,13 +169,14 @@ fn single(
     input: &Input<'_>,
     read: file::Read,
     table: Option<content::Outcome>,
+    readings: Option<&dyn Readings>,
     observer: &dyn Observer,
 ) -> Result<Fingerprint, FingerprintError> {
     let changed = |table: &content::Outcome| table.stat.as_ref() != Some(&read.stat);
     let table = match (table, &input.table) {
         // The rows may be of other bytes than the digest: read them once more.
         (Some(first), Some(options)) if changed(&first) => {
-            let again = content::read(&input.path, options, observer);
+            let again = content::read(&input.path, options, None, observer);
             if again.as_ref().is_none_or(changed) {
                 return Err(FingerprintError::Changed { path: input.path.clone() });
             }
@@ -181,6 +197,9 @@ fn single(
         None => (None, None),
     };
     let sha256 = read.fingerprint.sha256;
+    if let (Some(readings), Some(table), Some(options)) = (readings, &table, &input.table) {
+        readings.note_table(&sha256, &options.way(table.format), table);
+    }
     Ok(Fingerprint {
         kind: Kind::File,
         sha256,
@@ -188,6 +207,7 @@ fn single(
         manifest: None,
         table,
         table_problem,
+        from_cache: read.from_cache,
         stand_ins: read.stand_in.map(|found| (String::new(), found)).into_iter().collect(),
         kept: read.kept.map(|temporary| (sha256, temporary)).into_iter().collect(),
     })

@@ -7,12 +7,12 @@ use crate::canonical;
 use crate::context::{Context, Step};
 use crate::digest::Sha256;
 use crate::events::{Columns, DerivedFrom, EntryError, Payload};
-use crate::fingerprint::{self, Copies, Fingerprint, Input};
+use crate::fingerprint::{self, Copies, Fingerprint, Input, Readings};
 use crate::layout::Layout;
 use crate::lookup;
 use crate::names::DatasetName;
 use crate::objects;
-use crate::store::{Reader, Registry, StoreError};
+use crate::store::{Cache, Reader, Registry, StoreError};
 
 /// Column names beyond this many bytes go to a payload.
 const INLINE_NAMES_BYTES_MAX: usize = 64 * 1024;
@@ -100,7 +100,11 @@ pub(super) fn gather(
         let temporaries = layout.temporaries();
         let random = || context.random_hex();
         let copies = Copies::new(&temporaries, &random);
-        let mut found = fingerprint::fingerprint_keeping(&inputs, Some(&copies), context.observer)?;
+        let use_cache = request.cache && !request.dry_run;
+        let cache = use_cache.then(|| Cache::open(layout, context)).flatten();
+        let readings = cache.as_ref().map(|cache| cache as &dyn Readings);
+        let mut found =
+            fingerprint::fingerprint_keeping(&inputs, Some(&copies), readings, context.observer)?;
         let artifact = request.artifact.as_ref().map(|_| found.remove(0));
         Ok::<_, RecordError>((artifact, found))
     })?;

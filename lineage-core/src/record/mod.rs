@@ -308,7 +308,7 @@ fn dataset_use(request: &RecordRequest, dataset: &GatheredDataset) -> DatasetUse
         kind: found.kind,
         sha256: found.sha256,
         size_bytes: found.size_bytes,
-        hashed: Hashed::Bytes,
+        hashed: if found.from_cache { Hashed::Cache } else { Hashed::Bytes },
         table,
         transformations: dataset.request.transformations.clone(),
         source: dataset.request.source.clone(),

@@ -207,6 +207,8 @@ pub struct RecordRequest {
     pub schema: Option<DeclaredSchema>,
     /// Whether tables are profiled.
     pub profile: bool,
+    /// Whether datasets that are unchanged since an earlier reading are not read again.
+    pub cache: bool,
     /// Whether to keep the artifact's bytes.
     pub store: bool,
     /// Where to write `metadata.json`.
@@ -241,6 +243,7 @@ impl RecordRequest {
             started: None,
             schema: None,
             profile: true,
+            cache: true,
             store: true,
             metadata: None,
             allow_stand_in: false,
