@@ -50,13 +50,13 @@ def run(arguments, folder=".", file_actions=NOWHERE):
 
 
 def run_telling(arguments, folder="."):
-    """Runs a program that prints how many seconds its work took, without its own start. Gives these,
-    wall seconds and peak memory in KiB."""
+    """Runs a program whose last printed word is how many seconds its work took, without its own
+    start. Gives these, wall seconds and peak memory in KiB."""
     reader, writer = os.pipe()
     with open(reader, encoding="utf-8") as told:
         wall, _, peak = run(arguments, folder, [(os.POSIX_SPAWN_DUP2, writer, 1)])
         os.close(writer)
-        return float(told.read()), wall, peak
+        return float(told.read().split()[-1]), wall, peak
 
 
 class Bench:
@@ -85,15 +85,17 @@ class Bench:
         self.measurements[name] = measure
 
     def run(self, rounds, peers, warm=True):
-        """Measures in turns and prints everything. `peers` are (name, peer, bar); those that were
-        not taken up are left out."""
+        """Measures in turns, prints everything, gives wall seconds by name. `peers` are (name, peer,
+        bar); those that were not taken up are left out."""
         raw = interleaved(rounds, self.measurements, warm)
         report(raw, [peer for peer in peers if set(peer[:2]) <= set(raw)])
         for name, walls in self.whole.items():
+            walls = walls[-rounds:]
             print(f"{name}, whole process: median {statistics.median(walls) * 1000:.2f} ms  "
                   f"raw {milliseconds(walls)}")
         print("peak memory: " + ", ".join(
             f"{name} {peak / 1024:.1f} MiB" for name, peak in self.peaks.items()))
+        return raw
 
 
 def weather():

@@ -38,6 +38,7 @@ DUCKDB = """
 import sys, time, duckdb
 threads, query = sys.argv[1:]
 connection = duckdb.connect(config={"threads": int(threads)})
+connection.execute("SET enable_progress_bar = false")
 started = time.perf_counter()
 connection.execute(query).fetchall()
 print(time.perf_counter() - started)
