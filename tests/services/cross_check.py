@@ -136,7 +136,7 @@ def flat_null(_):
 def nested_list(chance, depth):
     kind, types, value = random_column(chance, depth)
     inner = chance.choice(types)
-    most = chance.choice((2, 6, 200)) if depth else chance.choice((2, 6))
+    most = chance.choice((2, 6, 50)) if depth else chance.choice((2, 6))
     shapes = ["list", "large_list", "list_view", "large_list_view"]
     if chance.one_in(4):
         return f"list({kind})", [f"fixed_size_list({most},{inner})", f"list({inner})"], lambda: [maybe(chance, value) for _ in range(most)]
@@ -167,7 +167,7 @@ def maybe(chance, value):
 
 def random_table(chance):
     """Columns (name, kind, Arrow types, values) and the number of rows."""
-    rows = chance.choice((0, 1, 2, 7, 100, 1000, 1024, 1025, 2049, 3000))
+    rows = chance.choice((0, 1, 2, 7, 100, 1000, 1024, 1025, 2049))
     columns = []
     for _ in range(chance.randint(1, 8)):
         kind, types, value = random_column(chance)

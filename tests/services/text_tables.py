@@ -20,6 +20,7 @@ class Refused(Exception):
 
 INT = re.compile("0|-?[1-9][0-9]*")
 WORD = re.compile("nan|-?inf|-?infinity", re.IGNORECASE | re.ASCII)
+SIGNED_WORD = re.compile("nan|[+-]?inf|[+-]?infinity", re.IGNORECASE | re.ASCII)
 FLOAT = re.compile(r"-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 MOMENT = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})"
@@ -121,9 +122,9 @@ def float32_bits(text):
         first = int.from_bytes(struct.pack(">f", float(text)))
     except OverflowError:
         raise Refused(f"{text} is no float32") from None
-    if WORD.fullmatch(text.lstrip("+")) or float(text) == 0:
+    if SIGNED_WORD.fullmatch(text) or float(text) == 0:
         return f"{first:08x}"
-    exact = Fraction(text.rstrip(".") if text.endswith(".") else text.replace(".e", "e").replace(".E", "E"))
+    exact = Fraction(re.sub(r"\.(?=[eE]|$)", "", text))
     near = [b for b in (first - 1, first, first + 1) if b % 2**31 < 0x7F80_0000 and b // 2**31 == first // 2**31]
     return min((abs(Fraction(struct.unpack(">f", b.to_bytes(4))[0]) - exact), b % 2, f"{b:08x}") for b in near)[2]
 
@@ -139,10 +140,9 @@ def value_of(kind, text):
         if (-(2**63) <= number < 2**63) if kind == "int" else 0 <= number < 2**64:
             return str(number)
     if kind in ("float32", "float64"):
-        plain = text.removeprefix("+")
-        if WORD.fullmatch(plain) or re.fullmatch(r"-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", plain):
-            if WORD.fullmatch(plain) or abs(float(text)) != float("inf"):
-                return float32_bits(text) if kind == "float32" else bits(float(text), ">d")
+        number = re.fullmatch(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", text)
+        if SIGNED_WORD.fullmatch(text) or number and abs(float(text)) != float("inf"):
+            return float32_bits(text) if kind == "float32" else bits(float(text), ">d")
     if kind == "decimal":
         found = DECIMAL.fullmatch(text)
         if found and (found[2] or found[3]):
