@@ -45,7 +45,7 @@ fn without_tests(text: &str) -> &str {
 fn imports_go_down_only() {
     let floors: [&[&str]; 5] = [
         &["digest", "canonical", "names", "context", "files", "layout"],
-        &["fingerprint", "events", "metadata", "settings", "pointer_file", "objects"],
+        &["fingerprint", "inspect", "events", "metadata", "settings", "pointer_file", "objects"],
         &["store"],
         &["lookup", "owed"],
         &["record", "pointer", "verify", "init"],
