@@ -76,6 +76,7 @@ pub mod names;
 // Floor 1: what bytes are, what can happen, what is configured.
 pub mod events;
 pub mod fingerprint;
+pub mod inspect;
 pub mod metadata;
 pub mod objects;
 pub mod pointer_file;
