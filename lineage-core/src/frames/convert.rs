@@ -6,7 +6,7 @@
 use std::io::Cursor;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray as _, RecordBatch, RecordBatchOptions};
+use arrow::array::{ArrayRef, AsArray as _, RecordBatch, RecordBatchOptions};
 use arrow::compute::{self, CastOptions};
 use arrow::datatypes::{DataType, Date64Type, Field, Fields, Schema, SchemaRef, TimeUnit};
 use arrow::ipc::reader::StreamReader;
@@ -100,8 +100,7 @@ fn slice_of(
 /// Refuses the types that polars would write under names that Arrow does not know.
 fn check_type(data_type: &pl::DataType, column: &str, depth: usize) -> Result<(), UnsupportedType> {
     use pl::DataType as Type;
-    let refused =
-        |data_type: String| Err(UnsupportedType { data_type, column: column.to_owned() });
+    let refused = |data_type: String| Err(UnsupportedType { data_type, column: column.to_owned() });
     if depth > NESTING_DEPTH_MAX {
         return refused(format!("a type nested more than {NESTING_DEPTH_MAX} levels deep"));
     }

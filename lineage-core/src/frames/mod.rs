@@ -2,11 +2,19 @@
 //!
 //! The rest of the library calls this with Arrow batches and gets its own types back.
 
+mod cells;
 mod convert;
+mod join;
+mod source;
 
 use polars::prelude::{DataFrame, LazyFrame, PolarsError};
 
 pub use convert::{FrameBatches, batches, dataframe};
+pub use join::{
+    ChangedColumn, JoinError, KeyedDifference, KeyedOptions, NotCompared, ROWS_MAX, RowExample,
+    Side, difference_by_key,
+};
+pub use source::{Source, SourceBatches, SourceError};
 
 use crate::table::{self, TableDigest, TableError, UnsupportedType};
 
@@ -22,6 +30,9 @@ pub enum FramesError {
     /// A DataFrame cannot have two columns of one name.
     #[error("two columns are named \"{0}\", which a DataFrame cannot have; rename one")]
     ColumnTwice(String),
+    /// A table could not be read.
+    #[error("{0}")]
+    Source(#[source] SourceError),
     /// Polars refused.
     #[error("polars: {0}")]
     Polars(#[from] PolarsError),

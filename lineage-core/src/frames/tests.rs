@@ -7,7 +7,7 @@ use arrow::array::{
     Int32Array, Int64Array, RecordBatch, StringArray, StringViewArray, Time32SecondArray,
     TimestampSecondArray,
 };
-use arrow::datatypes::{Field, Int32Type, Int8Type, Schema, i256};
+use arrow::datatypes::{Field, Int8Type, Int32Type, Schema, i256};
 use polars::prelude as pl;
 use polars::prelude::{IntoLazy as _, IntoSeries as _, NamedFrom as _, NewChunkedArray as _};
 
@@ -70,9 +70,8 @@ fn every_type(rows: usize) -> DataFrame {
     let flags: Vec<_> = numbers.iter().map(|value| value.map(|value| value > 0)).collect();
     columns.push(pl::Series::new("bool".into(), &flags));
     columns.push(pl::Series::new_null("null".into(), rows));
-    let lists: pl::ListChunked = (0..rows)
-        .map(|row| (row % 4 != 1).then(|| text.slice(row as i64, row % 3)))
-        .collect();
+    let lists: pl::ListChunked =
+        (0..rows).map(|row| (row % 4 != 1).then(|| text.slice(row as i64, row % 3))).collect();
     columns.push(lists.into_series().with_name("list".into()));
     let fields = [few.clone(), base];
     let nested = pl::StructChunked::from_series("struct".into(), rows, fields.iter()).unwrap();
