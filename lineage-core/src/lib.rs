@@ -76,6 +76,8 @@ pub mod names;
 // Floor 1: what bytes are, what can happen, what is configured.
 pub mod events;
 pub mod fingerprint;
+#[cfg(feature = "polars")]
+pub mod frames;
 pub mod inspect;
 pub mod metadata;
 pub mod objects;
