@@ -79,6 +79,7 @@ pub mod fingerprint;
 pub mod metadata;
 pub mod objects;
 pub mod pointer_file;
+pub mod readers;
 pub mod settings;
 pub mod table;
 

@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
 
 use super::stand_in::{STAND_IN_BYTES_MAX, StandIn};
-use super::table::{RecordScan, TableFormat, TableShape, parquet_shape};
+use super::table::{RecordScan, TableShape, parquet_shape};
 use crate::context::Observer;
 use crate::digest::{Hasher, Kind, Sha256};
 use crate::files::{self, FileError, PageBuffer, Temporary};
+use crate::readers::TableFormat;
 
 /// The digest and size of one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,7 +11,9 @@ pub(crate) use directory::METADATA_NAME;
 pub use directory::{Difference, Manifest, ManifestError, ManifestFile, OwnFile};
 pub use file::{DirectoryProblem, FileFingerprint, FingerprintError};
 pub use stand_in::StandIn;
-pub use table::{TableFormat, TableShape};
+pub use table::TableShape;
+
+pub use crate::readers::TableFormat;
 
 pub(crate) use file::Copies;
 
@@ -115,7 +117,7 @@ pub(crate) fn fingerprint_keeping(
             }));
             walks.push((first, Some(walk)));
         } else {
-            let table = TableFormat::of_path(&input.path);
+            let table = table::shaped(&input.path);
             tasks.push(file::Task { path: input.path.clone(), table, keep: input.keep });
             walks.push((first, None));
         }

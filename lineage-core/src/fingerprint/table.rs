@@ -4,30 +4,14 @@ use std::fs::File;
 use std::path::Path;
 
 use parquet::file::metadata::ParquetMetaDataReader;
-use serde::{Deserialize, Serialize};
 
-/// A file format that holds rows and columns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TableFormat {
-    /// Comma-separated values with a header (RFC 4180).
-    Csv,
-    /// The same, separated by tabs.
-    Tsv,
-    /// Apache Parquet.
-    Parquet,
-}
+use crate::readers::{Compression, TableFormat};
 
-impl TableFormat {
-    /// The format that a file's name announces.
-    pub fn of_path(path: &Path) -> Option<TableFormat> {
-        let extension = path.extension()?.to_str()?.to_ascii_lowercase();
-        match extension.as_str() {
-            "csv" => Some(TableFormat::Csv),
-            "tsv" => Some(TableFormat::Tsv),
-            "parquet" | "pq" => Some(TableFormat::Parquet),
-            _ => None,
-        }
+/// The format of a file whose shape is read here, by its name.
+pub(super) fn shaped(path: &Path) -> Option<TableFormat> {
+    match TableFormat::of_path(path)? {
+        (TableFormat::Ndjson | TableFormat::Arrow, _) => None,
+        (format, compression) => (compression == Compression::None).then_some(format),
     }
 }
 
