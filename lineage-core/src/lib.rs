@@ -83,7 +83,7 @@ pub mod metadata;
 pub mod objects;
 pub mod pointer_file;
 pub mod profile;
-mod readers;
+pub mod readers;
 pub mod settings;
 pub mod table;
 

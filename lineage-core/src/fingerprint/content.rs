@@ -3,23 +3,28 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
+use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
 use parquet::errors::ParquetError;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::file::{self, Stat};
-use super::parallel::{Hashed, Job};
+use super::parallel::{Decoded, Hashed, Job};
 use super::readings::{FileState, Readings};
 use super::{parallel, text};
 use crate::context::Observer;
 use crate::files::{self, FileError};
 use crate::profile::{NamedProfile, ProfileError, TableProfile};
+use crate::readers::arrow_ipc::ArrowReader;
+use crate::readers::compressed::Decompressed;
 use crate::readers::csv::{CsvError, CsvOptions};
-use crate::readers::format::TableFormat;
+use crate::readers::ndjson::{NdjsonColumns, NdjsonReader};
 use crate::readers::parquet::ParquetTable;
-use crate::readers::schema::DeclaredColumn;
+use crate::readers::{Compression, DeclaredColumn, ReadError, TableFormat};
 use crate::table::{ColumnKind, TableDigest, TableError, columns_of};
 
 /// Why the content of a table could not be had. The file is named by the caller.
@@ -37,6 +42,9 @@ pub enum ContentError {
     /// Not a CSV or TSV, or not the declared one.
     #[error(transparent)]
     Csv(#[from] CsvError),
+    /// Not Arrow IPC, NDJSON or what the name's compression announces; or not as declared.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// A column could not be profiled.
     #[error(transparent)]
     Profile(#[from] ProfileError),
@@ -113,6 +121,12 @@ pub struct Table {
 }
 
 impl TableOptions {
+    /// Who says what kinds the columns of a text have.
+    pub(super) fn typing(&self) -> Typing {
+        let typed = |columns: &Vec<DeclaredColumn>| columns.iter().all(|c| c.kind.is_some());
+        if self.columns.as_ref().is_some_and(typed) { Typing::Declared } else { Typing::Inferred }
+    }
+
     /// Everything besides the bytes on which a table's fingerprint depends, as text.
     pub(super) fn way(&self, format: TableFormat) -> String {
         let columns = self.columns.iter().flatten();
@@ -150,7 +164,7 @@ pub(super) fn read(
     readings: Option<&dyn Readings>,
     observer: &dyn Observer,
 ) -> Option<Outcome> {
-    let (format, _compression) = TableFormat::of_path(path)?;
+    let (format, compression) = TableFormat::of_path(path)?;
     let metadata = std::fs::metadata(path).ok();
     let known = readings.zip(metadata.as_ref()).and_then(|(readings, metadata)| {
         let sha256 = readings.digest(&FileState::of(metadata)?)?;
@@ -161,14 +175,14 @@ pub(super) fn read(
         return Some(Outcome { table: Ok(table), stat: before });
     }
     let inspect = || std::fs::metadata(path).ok().as_ref().map(file::stat);
-    let table = table(path, format, options, observer);
+    let table = table(path, (format, compression), options, observer);
     let stat = before.filter(|before| inspect().as_ref() == Some(before));
     Some(Outcome { table, stat })
 }
 
 fn table(
     path: &Path,
-    format: TableFormat,
+    (format, compression): (TableFormat, Compression),
     options: &TableOptions,
     observer: &dyn Observer,
 ) -> Result<Table, ContentError> {
@@ -177,17 +191,70 @@ fn table(
         observer.expect_bytes(file.metadata().map_or(0, |metadata| metadata.len()));
         Ok(file)
     };
-    let text = |dialect: CsvOptions| {
-        let open = || Ok(Box::new(open()?) as Box<dyn io::Read + Send>);
-        text::of_csv(&open, dialect, options, observer)
+    let decompressed = || -> Result<Box<dyn io::Read + Send>, ContentError> {
+        Ok(Box::new(Decompressed::new(Watched { file: open()?, observer }, compression)?))
     };
     let Digested { typing, digest, profile } = match format {
-        TableFormat::Csv => text(CsvOptions::CSV),
-        TableFormat::Tsv => text(CsvOptions::TSV),
+        TableFormat::Csv => text::of_csv(&decompressed, CsvOptions::CSV, options, observer),
+        TableFormat::Tsv => text::of_csv(&decompressed, CsvOptions::TSV, options, observer),
+        TableFormat::Ndjson => of_ndjson(&decompressed, options, observer),
         TableFormat::Parquet => of_parquet(open()?, options, observer),
-        _ => Err(ContentError::Changed),
+        TableFormat::Arrow => {
+            let reader = match compression {
+                Compression::None => ArrowReader::open(open()?)?,
+                _ => ArrowReader::stream(Decompressed::new(open()?, compression)?)?,
+            };
+            let schema = reader.schema();
+            of_batches(&schema, reader, Typing::File, options, observer)
+        }
     }?;
     Ok(Table { format, typing, digest, profile })
+}
+
+/// A file whose reading is watched.
+struct Watched<'a> {
+    file: File,
+    observer: &'a dyn Observer,
+}
+
+impl io::Read for Watched<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read(buffer)?;
+        self.observer.read_bytes(count as u64);
+        Ok(count)
+    }
+}
+
+fn of_ndjson(
+    open: &text::Open<'_>,
+    options: &TableOptions,
+    observer: &dyn Observer,
+) -> Result<Digested, ContentError> {
+    let mut columns = NdjsonColumns::new(options.columns.as_deref())?;
+    columns.read(open()?)?;
+    let rows = columns.rows();
+    let schema = columns.finish();
+    let reader = NdjsonReader::new(open()?, Arc::clone(&schema))?;
+    let found = of_batches(&schema, reader, options.typing(), options, observer)?;
+    if found.digest.rows != rows {
+        return Err(ContentError::Changed);
+    }
+    Ok(found)
+}
+
+fn of_batches(
+    schema: &Schema,
+    mut batches: impl Iterator<Item = Result<RecordBatch, ReadError>> + Send,
+    typing: Typing,
+    options: &TableOptions,
+    observer: &dyn Observer,
+) -> Result<Digested, ContentError> {
+    let columns = columns_of(schema)?;
+    let job = Job { columns: &columns, profile: options.profile, observer };
+    let next = || Ok(batches.next().transpose()?);
+    let decode = |batch| Decoded::whole(&columns, &batch);
+    let hashed = parallel::in_order(&job, next, decode)?;
+    Ok(Digested::of(columns, hashed, typing))
 }
 
 fn of_parquet(

@@ -10,8 +10,7 @@ mod readings;
 mod stand_in;
 mod text;
 
-pub use crate::readers::format::{Compression, TableFormat};
-pub use crate::readers::schema::{DeclaredColumn, SchemaError};
+pub use crate::readers::{Compression, DeclaredColumn, SchemaError, TableFormat};
 pub use content::{ContentError, Table, TableOptions, Typing};
 pub(crate) use directory::METADATA_NAME;
 pub use directory::{Difference, Manifest, ManifestError, ManifestFile, OwnFile};

@@ -4,7 +4,7 @@
 use std::io::Read;
 use std::sync::Mutex;
 
-use super::content::{ContentError, Digested, TableOptions, Typing};
+use super::content::{ContentError, Digested, TableOptions};
 use super::parallel::{self, Decoded, Hashed, Job};
 use crate::context::Observer;
 use crate::files::PageBuffer;
@@ -14,11 +14,11 @@ use crate::readers::csv::{
 use crate::table::ColumnKind;
 
 /// Opens the bytes from their beginning; once for each pass.
-pub(super) type Open<'a> = dyn Fn() -> Result<Box<dyn Read + Send>, ContentError> + Sync + 'a;
+pub(super) type Open<'a> = dyn Fn() -> Result<Box<dyn Read + Send + 'a>, ContentError> + Sync + 'a;
 
 /// The pieces of one pass.
 struct Pieces<'a> {
-    input: Box<dyn Read + Send>,
+    input: Box<dyn Read + Send + 'a>,
     buffer: PageBuffer,
     filled: std::ops::Range<usize>,
     cutter: Cutter,
@@ -28,7 +28,7 @@ struct Pieces<'a> {
 
 impl<'a> Pieces<'a> {
     fn new(
-        open: &Open<'_>,
+        open: &'a Open<'_>,
         options: CsvOptions,
         spare: &'a Mutex<Vec<Piece>>,
     ) -> Result<Pieces<'a>, ContentError> {
@@ -107,9 +107,7 @@ pub(super) fn of_csv(
             hashed.profiles[*place] = profile;
         }
     }
-    let typed = declared.is_some_and(|columns| columns.iter().all(|column| column.kind.is_some()));
-    let typing = if typed { Typing::Declared } else { Typing::Inferred };
-    Ok(Digested::of(columns, hashed, typing))
+    Ok(Digested::of(columns, hashed, options.typing()))
 }
 
 /// Parses all pieces and hashes their columns. `first` is a piece that was taken already.

@@ -14,7 +14,7 @@ use crate::fingerprint::{FingerprintError, StandIn, Table, TableOptions};
 use crate::layout::LayoutError;
 use crate::lookup::LookupError;
 use crate::names::{DatasetName, Label, ModelName, NameError, Reference, Role};
-use crate::readers::schema::{self, DeclaredColumn, SchemaError};
+use crate::readers::schema::{DeclaredColumn, SchemaError, columns_from_file};
 use crate::store::StoreError;
 
 /// Why a session was not recorded. Nothing was written.
@@ -432,7 +432,7 @@ fn once<T>(name: &str, slot: &mut Option<T>, value: Option<T>) -> Result<(), Spe
 impl DeclaredSchema {
     /// The columns that a schema file declares (`docs/formats/fingerprint.md`, Schema).
     pub fn declared(bytes: &[u8], given: &str) -> Result<DeclaredSchema, SchemaError> {
-        let columns = schema::parse(bytes)?;
+        let columns = columns_from_file(bytes)?;
         let sha256 = Some(crate::digest::Sha256::of(bytes));
         let source = SchemaSource { kind: "declared".to_owned(), sha256, given: given.to_owned() };
         Ok(DeclaredSchema { source, columns })
