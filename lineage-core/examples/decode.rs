@@ -1,7 +1,7 @@
 //! The least that reading a whole Parquet file costs: every column of every row group becomes Arrow
 //! arrays, which are thrown away. `tests/bench/tables.py` runs it beside `lineage fingerprint`.
 //!
-//! `cargo run --release -p lineage-core --example decode -- FILE THREADS`
+//! `cargo run --release -p lineage-core --example decode -- FILE THREADS [BATCH_ROWS]`
 
 use std::error::Error;
 use std::fs::File;
@@ -15,19 +15,20 @@ use parquet::arrow::arrow_reader::{
 type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
 
 /// The rows of a block of the content digest.
-const BATCH_ROWS: usize = 65_536;
+const BLOCK_ROWS: usize = 65_536;
 
 fn main() -> Outcome {
     let mut arguments = std::env::args().skip(1);
     let (Some(path), Some(threads)) = (arguments.next(), arguments.next()) else {
-        return Err("usage: decode FILE THREADS".into());
+        return Err("usage: decode FILE THREADS [BATCH_ROWS]".into());
     };
+    let batch_rows = arguments.next().map_or(Ok(BLOCK_ROWS), |rows| rows.parse())?;
     let file = File::open(&path)?;
     let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())?;
     let next = AtomicUsize::new(0);
     thread::scope(|scope| {
         let workers: Vec<_> = (0..threads.parse::<usize>()?)
-            .map(|_| scope.spawn(|| decode(&path, &metadata, &next)))
+            .map(|_| scope.spawn(|| decode(&path, &metadata, batch_rows, &next)))
             .collect();
         workers.into_iter().try_for_each(|worker| {
             worker.join().unwrap_or_else(|_| Err("a thread did not end well".into()))
@@ -36,7 +37,12 @@ fn main() -> Outcome {
 }
 
 /// Decodes row group after row group, each that no other thread has taken.
-fn decode(path: &str, metadata: &ArrowReaderMetadata, next: &AtomicUsize) -> Outcome {
+fn decode(
+    path: &str,
+    metadata: &ArrowReaderMetadata,
+    batch_rows: usize,
+    next: &AtomicUsize,
+) -> Outcome {
     let groups = metadata.metadata().num_row_groups();
     loop {
         let group = next.fetch_add(1, Ordering::Relaxed);
@@ -46,7 +52,7 @@ fn decode(path: &str, metadata: &ArrowReaderMetadata, next: &AtomicUsize) -> Out
         let reader =
             ParquetRecordBatchReaderBuilder::new_with_metadata(File::open(path)?, metadata.clone())
                 .with_row_groups(vec![group])
-                .with_batch_size(BATCH_ROWS)
+                .with_batch_size(batch_rows)
                 .build()?;
         for batch in reader {
             std::hint::black_box(batch?);
