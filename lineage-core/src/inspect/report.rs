@@ -280,7 +280,7 @@ impl Report {
             Severity::Suspicious => Verdict::Suspicious,
             Severity::Dangerous => Verdict::Dangerous,
         };
-        self.findings.sort_by(|a, b| b.severity.cmp(&a.severity));
+        self.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         Inspection {
             format,
             verdict,
