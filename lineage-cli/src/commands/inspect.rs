@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
 use lineage_core::inspect::{Finding, Inspection, Severity, Verdict, inspect};
 use lineage_core::layout::slashed;
@@ -102,22 +101,10 @@ fn next_step(worst: Verdict) -> Option<&'static str> {
     }
 }
 
-fn style(verdict: Verdict) -> Style {
-    match verdict {
-        Verdict::Safe => AnsiColor::Green.on_default(),
-        Verdict::Unknown => AnsiColor::Yellow.on_default(),
-        Verdict::Suspicious => AnsiColor::Yellow.on_default().bold(),
-        Verdict::Dangerous => AnsiColor::Red.on_default().bold(),
-    }
-}
-
 /// The verdict, what the file is, and one line for each reason.
 fn text(line: &Line) -> String {
     let Inspection { format, verdict, findings, tensors, parameters, .. } = &line.found;
-    let style = style(*verdict);
-    let word = verdict.word().to_uppercase();
-    let mut out =
-        format!("{style}{word}{style:#}  {}  ({}", render::safe(&line.path), format.word());
+    let mut out = format!("{}  {}  ({}", verdict.word(), render::safe(&line.path), format.word());
     if let (Some(tensors), Some(parameters)) = (tensors, parameters) {
         out.push_str(&format!(
             ", {}, {}",

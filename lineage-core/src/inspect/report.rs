@@ -280,6 +280,7 @@ impl Report {
             Severity::Suspicious => Verdict::Suspicious,
             Severity::Dangerous => Verdict::Dangerous,
         };
+        self.leave_out_imports_that_are_called();
         self.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         Inspection {
             format,
@@ -291,6 +292,23 @@ impl Report {
             dtypes: self.dtypes,
             details: self.details,
         }
+    }
+
+    /// A call says that the name was imported.
+    fn leave_out_imports_that_are_called(&mut self) {
+        let called: HashSet<(String, String)> = self
+            .findings
+            .iter()
+            .filter(|finding| finding.kind == "unlisted-call")
+            .filter_map(|finding| {
+                let name = finding.detail.strip_prefix("calls ")?;
+                Some((finding.location.clone(), format!("imports {name}")))
+            })
+            .collect();
+        self.findings.retain(|finding| {
+            finding.kind != "unlisted-import"
+                || !called.contains(&(finding.location.clone(), finding.detail.clone()))
+        });
     }
 }
 
