@@ -35,6 +35,7 @@ const READING: [&[&str]; 10] = [
     &["pointer", "list"],
     &["verify"],
     &["fingerprint", "v1"],
+    &["inspect", "v1/model.bin"],
     &["doctor"],
     &["promote", "fraud", "--version", "1", "--dry-run"],
 ];

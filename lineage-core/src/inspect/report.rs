@@ -162,6 +162,8 @@ const FINDINGS_MAX: usize = 1000;
 const IMPORTS_MAX: usize = 10_000;
 const DTYPES_MAX: usize = 64;
 const DETAILS_MAX: usize = 64;
+/// Counts are given up to the largest integer that every reader of JSON understands.
+const NUMBER_MAX: u64 = (1 << 53) - 1;
 /// Longer texts from a file are cut off.
 const TEXT_CHARS_MAX: usize = 300;
 
@@ -288,8 +290,8 @@ impl Report {
             findings: self.findings,
             imports: self.imports.into_iter().collect(),
             tensors: self.tensors,
-            parameters: self.tensors.map(|_| self.parameters),
-            dtypes: self.dtypes,
+            parameters: self.tensors.map(|_| self.parameters.min(NUMBER_MAX)),
+            dtypes: self.dtypes.into_iter().map(|(name, n)| (name, n.min(NUMBER_MAX))).collect(),
             details: self.details,
         }
     }

@@ -103,6 +103,16 @@ const OTHERS: &[(&str, &[&str])] = &[
     ("torch.nn.modules.upsampling", &["Upsample", "UpsamplingBilinear2d", "UpsamplingNearest2d"]),
 ];
 
+/// Every listed name, for tests.
+#[cfg(test)]
+pub(super) fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let pairs = |(module, names): &(&'static str, &'static [&'static str])| {
+        let module = *module;
+        names.iter().map(move |name| (module, *name))
+    };
+    OTHERS.iter().chain(SKLEARN).flat_map(pairs)
+}
+
 const BUILTINS: &[&str] = &[
     "bool",
     "bytearray",
