@@ -16,9 +16,28 @@ fn with(names: &[&str]) -> Env {
 #[test]
 fn the_verdict_comes_first_and_then_the_reasons() {
     let env = with(&["ok.safetensors", "evil-build.pkl", "evil-member.pt", "unlisted-import.pkl"]);
-    insta::assert_snapshot!(env.run(&["inspect", "ok.safetensors"]), @"");
-    insta::assert_snapshot!(env.run(&["inspect", "evil-build.pkl"]), @"");
-    insta::assert_snapshot!(env.run(&["inspect", "evil-member.pt", "unlisted-import.pkl"]), @"");
+    insta::assert_snapshot!(env.run(&["inspect", "ok.safetensors"]), @"
+    safe  ok.safetensors  (safetensors, 2 tensors, 6 parameters in BF16, F32)
+        metadata.format: pt
+    ");
+    insta::assert_snapshot!(env.run(&["inspect", "evil-build.pkl"]), @"
+    dangerous  evil-build.pkl  (pickle)
+      dangerous: imports os.system, which runs commands
+      suspicious: calls __main__.X, which is not listed as safe
+        imports: __main__.X, os.system
+    ------- stderr -------
+    hint: do not load it; ask whoever made it for safetensors or ONNX
+    ");
+    insta::assert_snapshot!(env.run(&["inspect", "evil-member.pt", "unlisted-import.pkl"]), @"
+    dangerous  evil-member.pt  (pytorch-zip, 1 tensor, 4 parameters in F32)
+      dangerous: archive/extra.pkl: imports os.system, which runs commands
+        imports: collections.OrderedDict, os.system, torch.FloatStorage, torch._utils._rebuild_tensor_v2
+    unknown  unlisted-import.pkl  (pickle)
+      unknown: imports mypkg.io.Thing, which is not listed as safe
+        imports: mypkg.io.Thing
+    ------- stderr -------
+    hint: do not load it; ask whoever made it for safetensors or ONNX
+    ");
     assert_eq!(env.run(&["inspect", "evil-build.pkl", "-q"]).ok().stdout, "dangerous\n");
 }
 

@@ -26,7 +26,7 @@ fn lock(env: &Env) {
     }
 }
 
-const READING: [&[&str]; 10] = [
+const READING: [&[&str]; 11] = [
     &["resolve", "fraud"],
     &["status"],
     &["log"],
