@@ -222,6 +222,12 @@ fn every_document_of_the_command_line_fits_its_schema() {
     all.one(&["checkout", "fraud@4", "out"], 0);
     all.one(&["verify"], 0);
     all.check(&["fingerprint", "train.csv", "parts", "v1/model.bin"], 0);
+    let pickle = testdata("models/evil-build.pkl");
+    let inspected = all.one(&["inspect", &pickle.to_string_lossy(), "--refuse", "dangerous"], 3);
+    all.schemas["inspect"].needs(&inspected, "/verdict", json!("fine"));
+    all.schemas["inspect"].needs(&inspected, "/format", json!("pickles"));
+    all.schemas["inspect"].needs(&inspected, "/findings/0/severity", json!("bad"));
+    all.check(&["inspect", "train.csv", "v1/model.bin"], 0);
     all.one(&["doctor"], 0);
     all.one(&["doctor", "--rebuild"], 0);
     all.one(&["pointer", "unset", "fraud", "--dry-run"], 0);

@@ -2,7 +2,7 @@
 
 use crate::support::Env;
 
-const COMMANDS: [&[&str]; 19] = [
+const COMMANDS: [&[&str]; 20] = [
     &["init"],
     &["record"],
     &["log"],
@@ -17,6 +17,7 @@ const COMMANDS: [&[&str]; 19] = [
     &["checkout"],
     &["verify"],
     &["fingerprint"],
+    &["inspect"],
     &["demo"],
     &["doctor"],
     &["completions"],
@@ -145,6 +146,7 @@ fn wrong_usage_is_told_for_people_and_as_json() {
         (&["show", "fraud"], "not a valid reference"),
         (&["record"], "<MODEL>"),
         (&["fingerprint"], "<PATH>"),
+        (&["inspect"], "<FILE>"),
         (&["history", "fraud", "--pointer", "a b"], "not a valid pointer name"),
         (&[], "subcommand"),
     ] {

@@ -27,6 +27,7 @@ fn every_command_answers_in_json_with_its_schema() {
         (&["pointer", "unset", "fraud", "--yes"], "lineage.pointer-unset/1"),
         (&["verify"], "lineage.verify/1"),
         (&["fingerprint", "t.csv"], "lineage.fingerprint/1"),
+        (&["inspect", "m.bin"], "lineage.inspect/1"),
         (&["doctor"], "lineage.doctor/1"),
     ] {
         assert!(!env.json_lines(arguments, schema).is_empty(), "{arguments:?}");

@@ -23,6 +23,7 @@ mod fingerprint;
 mod formats;
 mod help;
 mod init;
+mod inspect;
 mod interrupt;
 mod json;
 mod labels_and_keys;

@@ -26,7 +26,7 @@ fn lock(env: &Env) {
     }
 }
 
-const READING: [&[&str]; 10] = [
+const READING: [&[&str]; 11] = [
     &["resolve", "fraud"],
     &["status"],
     &["log"],
@@ -35,6 +35,7 @@ const READING: [&[&str]; 10] = [
     &["pointer", "list"],
     &["verify"],
     &["fingerprint", "v1"],
+    &["inspect", "v1/model.bin"],
     &["doctor"],
     &["promote", "fraud", "--version", "1", "--dry-run"],
 ];

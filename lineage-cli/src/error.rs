@@ -8,6 +8,7 @@ use lineage_core::files::FileError;
 use lineage_core::fingerprint::DirectoryProblem;
 use lineage_core::fingerprint::{FingerprintError, SchemaError};
 use lineage_core::init::InitError;
+use lineage_core::inspect::InspectError;
 use lineage_core::layout::LayoutError;
 use lineage_core::lookup::LookupError;
 use lineage_core::names::NameError;
@@ -57,6 +58,7 @@ kinds! {
     UnfitDirectory "unfit-directory" 2,
     Usage "usage" 2,
     Quarantined "quarantined" 3,
+    Refused "refused" 3,
     BytesLost "bytes-lost" 4,
     Problems "problems" 4,
     RegistryCorrupt "registry-corrupt" 4,
@@ -282,6 +284,18 @@ impl From<FingerprintError> for CliError {
 impl From<SchemaError> for CliError {
     fn from(error: SchemaError) -> CliError {
         usage(error.to_string())
+    }
+}
+
+impl From<InspectError> for CliError {
+    fn from(error: InspectError) -> CliError {
+        let message = error.to_string();
+        match error {
+            InspectError::Directory { .. } => {
+                CliError::new(ErrorKind::NotRegular, message).hint("lineage inspect DIR/*")
+            }
+            InspectError::File(error) => error.into(),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod fingerprint;
 pub(crate) mod help;
 pub(crate) mod history;
 pub(crate) mod init;
+pub(crate) mod inspect;
 pub(crate) mod log;
 pub(crate) mod pointer;
 pub(crate) mod promote;
@@ -41,6 +42,7 @@ pub(crate) fn run(cli: Cli, output: &mut Output) -> Result<ExitCode, CliError> {
         Command::Checkout(args) => checkout::run(&args, global, output),
         Command::Verify(args) => verify::run(&args, global, output),
         Command::Fingerprint(args) => fingerprint::run(&args, global, output),
+        Command::Inspect(args) => inspect::run(&args, global, output),
         Command::Demo(args) => demo::run(&args, output),
         Command::Doctor(args) => doctor::run(&args, global, output),
         Command::Completions(args) => completions::run(&args, output),

@@ -17,7 +17,8 @@ pub(super) enum Codec {
     /// As a member of a zip: two bytes of version, two of length, then the properties.
     ZipLzma,
     Zstd,
-    Lz4,
+    /// LZ4, or whatever else a zip may declare.
+    Unsupported,
 }
 
 /// The largest dictionary that is accepted: that of `xz -9`.
@@ -36,7 +37,7 @@ impl Codec {
             [b'B', b'Z', b'h', b'1'..=b'9', ..] => Some(Codec::Bzip2),
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some(Codec::Xz),
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Codec::Zstd),
-            [0x04, 0x22, 0x4d, 0x18, ..] => Some(Codec::Lz4),
+            [0x04, 0x22, 0x4d, 0x18, ..] => Some(Codec::Unsupported),
             [0x5d, 0, _, _, ..] if head.len() >= 13 => Some(Codec::Lzma),
             [0x78, second, ..] if zlib(0x78, *second) => Some(Codec::Zlib),
             _ => None,
@@ -60,7 +61,7 @@ pub(super) fn decoder<'a>(codec: Codec, region: Region<'a>) -> io::Result<Box<dy
             decoder.window_log_max(DICTIONARY_BYTES_MAX.ilog2())?;
             Box::new(decoder)
         }
-        Codec::Lz4 => return Err(Halt::Unsupported.error()),
+        Codec::Unsupported => return Err(Halt::Unsupported.error()),
     })
 }
 

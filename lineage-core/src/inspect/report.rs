@@ -162,6 +162,8 @@ const FINDINGS_MAX: usize = 1000;
 const IMPORTS_MAX: usize = 10_000;
 const DTYPES_MAX: usize = 64;
 const DETAILS_MAX: usize = 64;
+/// Counts are given up to the largest integer that every reader of JSON understands.
+const NUMBER_MAX: u64 = (1 << 53) - 1;
 /// Longer texts from a file are cut off.
 const TEXT_CHARS_MAX: usize = 300;
 
@@ -280,17 +282,35 @@ impl Report {
             Severity::Suspicious => Verdict::Suspicious,
             Severity::Dangerous => Verdict::Dangerous,
         };
-        self.findings.sort_by(|a, b| b.severity.cmp(&a.severity));
+        self.leave_out_imports_that_are_called();
+        self.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         Inspection {
             format,
             verdict,
             findings: self.findings,
             imports: self.imports.into_iter().collect(),
             tensors: self.tensors,
-            parameters: self.tensors.map(|_| self.parameters),
-            dtypes: self.dtypes,
+            parameters: self.tensors.map(|_| self.parameters.min(NUMBER_MAX)),
+            dtypes: self.dtypes.into_iter().map(|(name, n)| (name, n.min(NUMBER_MAX))).collect(),
             details: self.details,
         }
+    }
+
+    /// A call says that the name was imported.
+    fn leave_out_imports_that_are_called(&mut self) {
+        let called: HashSet<(String, String)> = self
+            .findings
+            .iter()
+            .filter(|finding| finding.kind == "unlisted-call")
+            .filter_map(|finding| {
+                let name = finding.detail.strip_prefix("calls ")?;
+                Some((finding.location.clone(), format!("imports {name}")))
+            })
+            .collect();
+        self.findings.retain(|finding| {
+            finding.kind != "unlisted-import"
+                || !called.contains(&(finding.location.clone(), finding.detail.clone()))
+        });
     }
 }
 

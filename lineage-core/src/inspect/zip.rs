@@ -147,14 +147,14 @@ fn zip_member<'a>(
         let names = u64::from(u16_at(&local, 26)) + u64::from(u16_at(&local, 28));
         region.slice(at.checked_add(30 + names)?, packed)
     });
-    let source = bytes.and_then(|bytes| match u16_at(header, 10) {
-        0 => Some(Source::Plain(bytes)),
-        8 => Some(Source::Packed(bytes, Codec::Deflate)),
-        12 => Some(Source::Packed(bytes, Codec::Bzip2)),
-        14 => Some(Source::Packed(bytes, Codec::ZipLzma)),
-        93 => Some(Source::Packed(bytes, Codec::Zstd)),
-        95 => Some(Source::Packed(bytes, Codec::Xz)),
-        _ => Some(Source::Packed(bytes, Codec::Lz4)),
+    let source = bytes.map(|bytes| match u16_at(header, 10) {
+        0 => Source::Plain(bytes),
+        8 => Source::Packed(bytes, Codec::Deflate),
+        12 => Source::Packed(bytes, Codec::Bzip2),
+        14 => Source::Packed(bytes, Codec::ZipLzma),
+        93 => Source::Packed(bytes, Codec::Zstd),
+        95 => Source::Packed(bytes, Codec::Xz),
+        _ => Source::Packed(bytes, Codec::Unsupported),
     });
     let name = String::from_utf8_lossy(name).into_owned();
     Member { name, source, encrypted: u16_at(header, 8) & 1 != 0 }

@@ -45,7 +45,7 @@ const OTHERS: &[(&str, &[&str])] = &[
     ("numpy.dtypes", &[
         "BoolDType", "Float16DType", "Float32DType", "Float64DType", "Int16DType", "Int32DType", "Int64DType", "Int8DType", "ObjectDType",
         "StrDType", "UInt16DType", "UInt32DType", "UInt64DType", "UInt8DType"]),
-    ("numpy.ma.core", &["MaskedArray", "_mareconstruct"]),
+    ("numpy.ma", &["MaskedArray"]), ("numpy.ma.core", &["MaskedArray", "_mareconstruct"]),
     ("numpy.random", &["RandomState"]),
     ("numpy.random._pickle", &["__bit_generator_ctor", "__generator_ctor", "__randomstate_ctor"]),
     ("numpy.random.mtrand", &["RandomState"]), ("numpy.random._generator", &["Generator"]),
@@ -58,7 +58,8 @@ const OTHERS: &[(&str, &[&str])] = &[
     ("scipy.sparse._csc", &["csc_array", "csc_matrix"]), ("scipy.sparse._csr", &["csr_array", "csr_matrix"]),
     ("scipy.sparse._dia", &["dia_array", "dia_matrix"]), ("scipy.sparse._lil", &["lil_array", "lil_matrix"]),
     ("scipy.sparse.csr", &["csr_matrix"]), ("scipy.sparse.csc", &["csc_matrix"]), ("scipy.sparse.coo", &["coo_matrix"]),
-    ("pandas", &["DataFrame", "Index", "RangeIndex", "Series", "Timedelta", "Timestamp"]),
+    ("pandas.arrays", &["Categorical", "DatetimeArray", "IntegerArray", "StringArray", "TimedeltaArray"]),
+    ("pandas", &["CategoricalDtype", "StringDtype", "DataFrame", "Index", "RangeIndex", "Series", "Timedelta", "Timestamp"]),
     ("pandas.core.frame", &["DataFrame"]), ("pandas.core.series", &["Series"]),
     ("pandas.core.indexes.base", &["Index", "_new_Index"]), ("pandas.core.indexes.range", &["RangeIndex"]),
     ("pandas.core.indexes.multi", &["MultiIndex"]), ("pandas.core.indexes.datetimes", &["DatetimeIndex", "_new_DatetimeIndex"]),
@@ -101,6 +102,16 @@ const OTHERS: &[(&str, &[&str])] = &[
         "Transformer", "TransformerDecoder", "TransformerDecoderLayer", "TransformerEncoder", "TransformerEncoderLayer"]),
     ("torch.nn.modules.upsampling", &["Upsample", "UpsamplingBilinear2d", "UpsamplingNearest2d"]),
 ];
+
+/// Every listed name, for tests.
+#[cfg(test)]
+pub(super) fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let pairs = |(module, names): &(&'static str, &'static [&'static str])| {
+        let module = *module;
+        names.iter().map(move |name| (module, *name))
+    };
+    OTHERS.iter().chain(SKLEARN).flat_map(pairs)
+}
 
 const BUILTINS: &[&str] = &[
     "bool",

@@ -38,8 +38,10 @@ pub(super) struct Machine<'m, 'a> {
     memo_bytes: u64,
     /// How many names that look like names were imported.
     pub(super) imports: u64,
-    /// An array's raw numbers were skipped, the first of them here.
-    pub(super) array_at: Option<u64>,
+    /// What follows an array's wrapper was read as joblib does.
+    pub(super) arrays_met: bool,
+    /// One of these arrays holds objects.
+    pub(super) objects_met: bool,
     /// It begins as torch's older files do.
     pub(super) torch_magic: bool,
 }
@@ -61,7 +63,8 @@ impl<'m, 'a> Machine<'m, 'a> {
             memo_count: 0,
             memo_bytes: 0,
             imports: 0,
-            array_at: None,
+            arrays_met: false,
+            objects_met: false,
             torch_magic: false,
         }
     }
@@ -402,8 +405,9 @@ impl<'m, 'a> Machine<'m, 'a> {
                           about where its numbers end";
             self.report.add(Severity::Suspicious, "ambiguous-array", self.location, detail);
         }
-        self.array_at.get_or_insert(self.input.offset());
+        self.arrays_met = true;
         if dtype.objects {
+            self.objects_met = true;
             let mut inside = Machine::new(self.input, self.report, self.location, Arrays::Plain);
             let result = inside.run();
             self.imports += inside.imports;

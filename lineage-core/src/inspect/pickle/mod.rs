@@ -36,6 +36,8 @@ pub(super) struct Found {
     pub(super) pickle: bool,
     /// With raw arrays in mid-stream, as joblib writes it.
     pub(super) joblib: bool,
+    /// Such an array holds objects.
+    objects: bool,
 }
 
 /// Pickles of torch's older files: magic, protocol, system, the object, the keys of the storages.
@@ -49,34 +51,37 @@ pub(super) fn inspect(
     report: &mut Report,
 ) -> Found {
     let mut first = Report::default();
-    let (found, skipped) = scan(source, location, certainty, Arrays::Joblib, &mut first);
+    let found = scan(source, location, certainty, Arrays::Joblib, &mut first);
     report.absorb(first, Severity::Info);
-    if skipped {
+    if found.joblib {
         // pickle.load takes for opcodes what joblib.load takes for numbers.
         let mut second = Report::default();
         scan(source, location, Certainty::Guess, Arrays::Plain, &mut second);
-        report.absorb(second.without_tensors(), Severity::Suspicious);
+        // After an array of objects, which is a pickle of its own, the memo's numbers mean other things
+        // to pickle.load, and what it makes of them is noise, unless it is a name that is known.
+        let least = if found.objects { Severity::Dangerous } else { Severity::Suspicious };
+        report.absorb(second.without_tensors(), least);
     }
     found
 }
 
-/// Reads pickles one after the other; also says whether raw numbers were skipped.
+/// Reads pickles one after the other.
 fn scan(
     source: &Source<'_>,
     location: &str,
     certainty: Certainty,
     arrays: Arrays,
     report: &mut Report,
-) -> (Found, bool) {
+) -> Found {
     let mut input = match source.open() {
         Ok(reader) => Input::new(reader),
         Err(error) => {
             unreadable(&error, location, report);
-            return (Found::default(), false);
+            return Found::default();
         }
     };
     let mut own = Report::default();
-    let mut joblib = false;
+    let (mut joblib, mut objects) = (false, false);
     let (mut imports, mut torch) = (0, false);
     let mut number = 0_u64;
     let fault = loop {
@@ -88,7 +93,8 @@ fn scan(
         let mut machine = Machine::new(&mut input, &mut own, location, arrays);
         let result = machine.run();
         imports += machine.imports;
-        joblib |= machine.array_at.is_some();
+        joblib |= machine.arrays_met;
+        objects |= machine.objects_met;
         torch |= number == 1 && machine.torch_magic;
         if let Err(fault) = result {
             break Some(fault);
@@ -102,7 +108,7 @@ fn scan(
     if let Some(fault) = fault.filter(|_| pickle || stopped) {
         explain(fault, number, torch, location, report);
     }
-    (Found { pickle, joblib }, joblib)
+    Found { pickle, joblib, objects }
 }
 
 /// Says why the reading of a pickle ended before its STOP.

@@ -33,6 +33,9 @@ pub(super) struct Dtype {
     pub(super) doubtful: bool,
 }
 
+/// What is of interest in a dictionary.
+pub(super) type Entries = Vec<(Rc<str>, Value)>;
+
 #[derive(Debug, Clone)]
 pub(super) enum Value {
     /// An index of the memo that nothing was put under.
@@ -47,7 +50,7 @@ pub(super) enum Value {
     Text(Rc<str>),
     Global(Rc<Global>),
     Tuple(Rc<Tuple>),
-    Dict(Rc<RefCell<Vec<(Rc<str>, Value)>>>),
+    Dict(Rc<RefCell<Entries>>),
     /// An object made by calling a class.
     Instance(Rc<Global>),
     Dtype(Rc<Cell<Dtype>>),
