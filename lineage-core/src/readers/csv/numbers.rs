@@ -143,7 +143,7 @@ pub(crate) fn float64(text: &[u8]) -> Option<f64> {
 pub(crate) fn float64_declared(text: &[u8]) -> Option<f64> {
     match Number::read(text) {
         Some(number) => number.nearest64(text),
-        None => float_word(text.strip_prefix(b"+").unwrap_or(text)),
+        None => float_word_declared(text),
     }
 }
 
@@ -151,7 +151,7 @@ pub(crate) fn float64_declared(text: &[u8]) -> Option<f64> {
 pub(crate) fn float32_declared(text: &[u8]) -> Option<f32> {
     if Number::read(text).is_none() {
         #[allow(clippy::cast_possible_truncation, reason = "infinities and NaN have no digits")]
-        return float_word(text.strip_prefix(b"+").unwrap_or(text)).map(|value| value as f32);
+        return float_word_declared(text).map(|value| value as f32);
     }
     let value: f32 = std::str::from_utf8(text).ok()?.parse().ok()?;
     value.is_finite().then_some(value)
@@ -159,14 +159,23 @@ pub(crate) fn float32_declared(text: &[u8]) -> Option<f32> {
 
 /// `nan`, `inf` or `infinity` in any case, the latter two perhaps negative.
 pub(crate) fn float_word(text: &[u8]) -> Option<f64> {
-    let infinite =
-        |word: &[u8]| word.eq_ignore_ascii_case(b"inf") || word.eq_ignore_ascii_case(b"infinity");
     match text {
-        [b'-', word @ ..] if infinite(word) => Some(f64::NEG_INFINITY),
-        word if infinite(word) => Some(f64::INFINITY),
+        [b'-', word @ ..] if is_infinity(word) => Some(f64::NEG_INFINITY),
+        word if is_infinity(word) => Some(f64::INFINITY),
         word if word.eq_ignore_ascii_case(b"nan") => Some(f64::NAN),
         _ => None,
     }
+}
+
+fn float_word_declared(text: &[u8]) -> Option<f64> {
+    match text {
+        [b'+', word @ ..] if is_infinity(word) => Some(f64::INFINITY),
+        text => float_word(text),
+    }
+}
+
+fn is_infinity(word: &[u8]) -> bool {
+    word.eq_ignore_ascii_case(b"inf") || word.eq_ignore_ascii_case(b"infinity")
 }
 
 /// Digits before and after the point that a decimal may have: any two such decimals have a common
