@@ -18,7 +18,7 @@ use super::times::{self, DateMemo, Moment};
 use crate::table::ColumnKind;
 
 /// Texts of at most so many bytes are copied as if they had so many.
-const SHORT: usize = 16;
+const SHORT: usize = 32;
 /// The largest precision of a decimal in 256 bits.
 const DECIMAL_PRECISION: u8 = 76;
 
@@ -166,7 +166,8 @@ impl Column {
             Values::Int(values) => read_ints(rows, index, values, valid, classes),
             Values::Float64(values) => gather(rows, index, values, valid, |place| {
                 let text = rows.text(place);
-                if let Some(value) = numbers::float64(text) {
+                let short = numbers::short_float_at(rows.bytes, place.start, place.end);
+                if let Some(value) = short.or_else(|| numbers::float64(text)) {
                     *classes |= Classes::FLOAT;
                     return Some(value);
                 }
@@ -191,10 +192,11 @@ impl Column {
         let (index, valid) = (self.index, &mut self.valid);
         match &mut self.values {
             Values::Int(values) => gather(rows, index, values, valid, |place| {
-                match numbers::integer_declared(rows.text(place))? {
+                let usual = numbers::int_at(rows.bytes, place.start, place.end);
+                usual.or_else(|| match numbers::integer_declared(rows.text(place))? {
                     Integer::Signed(value) => Some(value),
                     Integer::Unsigned(_) => None,
-                }
+                })
             }),
             Values::Uint64(values) => gather(rows, index, values, valid, |place| {
                 unsigned(numbers::integer_declared(rows.text(place))?)
@@ -203,7 +205,8 @@ impl Column {
                 numbers::float32_declared(rows.text(place))
             }),
             Values::Float64(values) => gather(rows, index, values, valid, |place| {
-                numbers::float64_declared(rows.text(place))
+                numbers::short_float_at(rows.bytes, place.start, place.end)
+                    .or_else(|| numbers::float64_declared(rows.text(place)))
             }),
             Values::Decimal(values) => {
                 gather(rows, index, values, valid, |place| numbers::decimal(rows.text(place)))

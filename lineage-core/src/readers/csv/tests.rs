@@ -705,6 +705,24 @@ proptest! {
     }
 
     #[test]
+    fn fast_floats_are_the_slow_ones(
+        text in prop_oneof!["-?[0-9]{0,10}[.][0-9]{0,10}", "[-+.0-9eE]{1,17}"],
+        before in "[0-9.,-]{16}",
+    ) {
+        let bytes = format!("{before}{text}");
+        let fast = numbers::short_float_at(bytes.as_bytes(), before.len(), bytes.len());
+        if let Some(fast) = fast {
+            let slow = numbers::float64(text.as_bytes());
+            prop_assert_eq!(slow.map(f64::to_bits), Some(fast.to_bits()));
+        }
+        let (whole, fraction) = text.split_once('.').unwrap_or_default();
+        if whole.trim_start_matches('-').len() <= 8 && fraction.len() <= 7 {
+            let slow = numbers::float64(text.as_bytes());
+            prop_assert_eq!(fast.is_some(), slow.is_some() && text.contains('.') && !text.contains(['e', 'E']));
+        }
+    }
+
+    #[test]
     fn days_are_those_of_the_calendar(year in 0_i32..10_000, month in 0_u32..14, day in 0_u32..33) {
         let text = format!("{year:04}-{month:02}-{day:02}");
         let expected = NaiveDate::from_ymd_opt(year, month, day);
