@@ -50,6 +50,11 @@ impl Classes {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn from_bits(bits: u16) -> Classes {
+        Classes(bits)
+    }
+
     /// Those of an int.
     pub(crate) fn of_integer(value: Integer) -> Classes {
         match value {

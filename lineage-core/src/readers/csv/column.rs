@@ -17,6 +17,8 @@ use super::numbers::{self, Integer};
 use super::times::{self, DateMemo, Moment};
 use crate::table::ColumnKind;
 
+/// Texts of at most so many bytes are copied as if they had so many.
+const SHORT: usize = 32;
 /// The largest precision of a decimal in 256 bits.
 const DECIMAL_PRECISION: u8 = 76;
 
@@ -47,8 +49,8 @@ enum Values {
     Survey,
 }
 
-/// Texts one after another. There are more bytes than are used, because short texts are copied
-/// sixteen bytes at a time.
+/// Texts one after another. There are more bytes than are used, because short texts are copied with
+/// some of what follows them.
 struct Texts {
     offsets: Vec<i32>,
     bytes: Vec<u8>,
@@ -164,7 +166,8 @@ impl Column {
             Values::Int(values) => read_ints(rows, index, values, valid, classes),
             Values::Float64(values) => gather(rows, index, values, valid, |place| {
                 let text = rows.text(place);
-                if let Some(value) = numbers::float64(text) {
+                let short = numbers::short_float_at(rows.bytes, place.start, place.end);
+                if let Some(value) = short.or_else(|| numbers::float64(text)) {
                     *classes |= Classes::FLOAT;
                     return Some(value);
                 }
@@ -189,10 +192,11 @@ impl Column {
         let (index, valid) = (self.index, &mut self.valid);
         match &mut self.values {
             Values::Int(values) => gather(rows, index, values, valid, |place| {
-                match numbers::integer_declared(rows.text(place))? {
+                let usual = numbers::int_at(rows.bytes, place.start, place.end);
+                usual.or_else(|| match numbers::integer_declared(rows.text(place))? {
                     Integer::Signed(value) => Some(value),
                     Integer::Unsigned(_) => None,
-                }
+                })
             }),
             Values::Uint64(values) => gather(rows, index, values, valid, |place| {
                 unsigned(numbers::integer_declared(rows.text(place))?)
@@ -201,7 +205,8 @@ impl Column {
                 numbers::float32_declared(rows.text(place))
             }),
             Values::Float64(values) => gather(rows, index, values, valid, |place| {
-                numbers::float64_declared(rows.text(place))
+                numbers::short_float_at(rows.bytes, place.start, place.end)
+                    .or_else(|| numbers::float64_declared(rows.text(place)))
             }),
             Values::Decimal(values) => {
                 gather(rows, index, values, valid, |place| numbers::decimal(rows.text(place)))
@@ -355,15 +360,7 @@ fn unsigned(value: Integer) -> Option<u64> {
 impl Texts {
     /// Appends the texts of a group; returns which are not null.
     fn read(&mut self, rows: &Rows<'_>, column: usize) -> u64 {
-        let mut length = 0;
-        rows.raw(column, 0, |place| {
-            length += place.end - place.start;
-            true
-        });
-        let wanted = self.used + length + 16;
-        if self.bytes.len() < wanted {
-            self.bytes.resize(wanted + wanted / 8, 0);
-        }
+        self.make_room(0);
         let mut set = 0_u64;
         let mut group = [0_i32; GROUP];
         rows.raw(column, 0, |place| {
@@ -390,9 +387,9 @@ impl Texts {
     #[inline]
     fn append_at(&mut self, bytes: &[u8], place: Place) {
         let length = place.end - place.start;
-        if length <= 16
-            && let Some(from) = bytes[place.start..].first_chunk::<16>()
-            && let Some(to) = self.bytes[self.used..].first_chunk_mut::<16>()
+        if length <= SHORT
+            && let Some(from) = bytes[place.start..].first_chunk::<SHORT>()
+            && let Some(to) = self.bytes[self.used..].first_chunk_mut::<SHORT>()
         {
             *to = *from;
             self.used += length;
@@ -402,10 +399,18 @@ impl Texts {
     }
 
     fn append(&mut self, text: &[u8]) {
+        self.make_room(text.len());
         let end = self.used + text.len();
-        if let Some(room) = self.bytes.get_mut(self.used..end) {
-            room.copy_from_slice(text);
-            self.used = end;
+        self.bytes[self.used..end].copy_from_slice(text);
+        self.used = end;
+    }
+
+    /// Makes room for a text, and for a group of short ones after it.
+    #[inline]
+    fn make_room(&mut self, length: usize) {
+        let wanted = self.used + length + (GROUP + 1) * SHORT;
+        if self.bytes.len() < wanted {
+            self.bytes.resize(wanted + wanted / 2, 0);
         }
     }
 }

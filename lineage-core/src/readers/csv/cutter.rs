@@ -95,12 +95,11 @@ impl Cutter {
         let quotes =
             count(self.buffer.get(self.searched..).unwrap_or_default(), self.options.quote);
         self.open ^= quotes % 2 == 1;
-        if !self.open && self.buffer.last() == Some(&b'\r') {
-            let offset = self.buffer.len() - 1;
-            return Err(self.earlier_or(Fault { offset, problem: Problem::BareCarriageReturn }));
-        }
-        if self.buffer.last().is_some_and(|last| *last != b'\n') {
-            self.buffer.push(b'\n');
+        match self.buffer.last() {
+            None | Some(b'\n') => {}
+            // The line feed that is added must not complete a line end: this one remains an error.
+            Some(b'\r') => self.buffer.extend_from_slice(b"\r\n"),
+            Some(_) => self.buffer.push(b'\n'),
         }
         let piece = self.take(self.buffer.len())?;
         if self.columns.is_none() {
@@ -114,6 +113,11 @@ impl Cutter {
         if self.spare.len() < SPARE_MAX && piece.bytes.capacity() <= 4 * self.piece_bytes {
             self.spare.push(piece.bytes);
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn held_bytes(&self) -> usize {
+        self.buffer.len()
     }
 
     /// Skips the byte order mark.
@@ -153,7 +157,7 @@ impl Cutter {
             self.wanted = self.buffer.len() + self.piece_bytes;
             if self.buffer.len() > RECORD_BYTES_MAX {
                 let problem = Problem::RecordTooLong { most_bytes: RECORD_BYTES_MAX };
-                return Err(self.earlier_or(Fault { offset: 0, problem }));
+                return Err(self.fail(self.earlier_or(Fault { offset: 0, problem })));
             }
             return Ok(None);
         };
@@ -214,13 +218,13 @@ impl Cutter {
         fault.locate(&self.buffer, self.byte_offset, self.line)
     }
 
-    /// That fault, or one that precedes it and may be its cause.
-    fn earlier_or(&self, fault: Fault) -> CsvError {
+    /// That fault of the buffer, or the quote that may be its cause.
+    fn earlier_or(&self, fault: Fault) -> Fault {
         let mut tokens = Tokens::default();
         let fields_max = self.columns.as_ref().map_or(COLUMNS_MAX, Vec::len);
         match tokens.scan(&self.buffer, &self.options, fields_max) {
-            Err(earlier) if earlier.problem != Problem::Unclosed => self.fail(earlier),
-            _ => self.fail(fault),
+            Err(earlier) if earlier.problem != Problem::Unclosed => earlier,
+            _ => fault,
         }
     }
 }

@@ -63,15 +63,25 @@ pub(super) struct Fault {
 }
 
 impl Fault {
-    /// The same, counted from the beginning of the file: `bytes` begin at that offset and line.
+    /// The same, counted from the beginning of the file: `bytes` begin at that offset and line. Bytes
+    /// before it that are not UTF-8 come first.
     pub(super) fn locate(self, bytes: &[u8], first_byte_offset: u64, first_line: u64) -> CsvError {
-        let before = bytes.get(..self.offset).unwrap_or(bytes);
+        let fault = not_utf8(bytes, self.offset).unwrap_or(self);
+        let before = bytes.get(..fault.offset).unwrap_or(bytes);
         CsvError {
             line: first_line + count(before, b'\n'),
-            byte_offset: first_byte_offset + self.offset as u64,
-            problem: self.problem,
+            byte_offset: first_byte_offset + fault.offset as u64,
+            problem: fault.problem,
         }
     }
+}
+
+/// The first place before `end` that is not UTF-8. A character that `end` divides is none.
+pub(super) fn not_utf8(bytes: &[u8], end: usize) -> Option<Fault> {
+    let error = std::str::from_utf8(bytes.get(..end)?).err()?;
+    let whole = end == bytes.len() || error.error_len().is_some();
+    let fault = Fault { offset: error.valid_up_to(), problem: Problem::NotUtf8 };
+    whole.then_some(fault)
 }
 
 /// How often a byte occurs.

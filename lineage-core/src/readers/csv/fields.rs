@@ -33,10 +33,11 @@ impl<'a> Rows<'a> {
     pub(super) fn raw(&self, column: usize, from: usize, mut visit: impl FnMut(Place) -> bool) {
         let first = column == 0;
         let last = column + 1 == self.columns;
-        let bounds = self.ends[column..].array_windows::<2>().step_by(self.columns);
-        for (row, [before, end]) in bounds.enumerate().take(self.count).skip(from) {
-            let mut start = before.wrapping_add(1) as usize;
-            let mut end = *end as usize;
+        let mut at = column + from * self.columns;
+        for row in from..self.count {
+            let mut start = self.ends[at].wrapping_add(1) as usize;
+            let mut end = self.ends[at + 1] as usize;
+            at += self.columns;
             if first {
                 start = first_field(self.bytes, start, end);
             }

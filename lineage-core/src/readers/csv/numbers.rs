@@ -114,10 +114,10 @@ fn word(bytes: &[u8], end: usize) -> Option<u64> {
     Some(u64::from_le_bytes(*bytes.first_chunk()?))
 }
 
-/// The number of eight digits in reading order, of which the first `ignored` (0 to 7) count as 0.
+/// The number of eight digits in reading order, of which the first `ignored` (0 to 8) count as 0.
 #[inline]
 fn eight_digits(word: u64, ignored: usize) -> Option<u64> {
-    let digits = (word ^ 0x3030_3030_3030_3030) & (u64::MAX << (8 * ignored));
+    let digits = (word ^ 0x3030_3030_3030_3030) & (u64::MAX << (4 * ignored) << (4 * ignored));
     let above_nine = (digits.wrapping_add(0x7676_7676_7676_7676) | digits) & 0x8080_8080_8080_8080;
     if above_nine != 0 {
         return None;
@@ -127,6 +127,41 @@ fn eight_digits(word: u64, ignored: usize) -> Option<u64> {
     let high = (pairs & mask).wrapping_mul(100 + (1_000_000 << 32));
     let low = ((pairs >> 16) & mask).wrapping_mul(1 + (10_000 << 32));
     Some(high.wrapping_add(low) >> 32)
+}
+
+/// [`float64`] of the text at `bytes[start..end]`, when it has at most eight digits before a point and
+/// seven after it, and there are enough bytes before it. Without loops over a few digits, whose end
+/// no processor foresees.
+#[inline]
+pub(super) fn short_float_at(bytes: &[u8], start: usize, end: usize) -> Option<f64> {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    let negative = bytes[start] == b'-';
+    let first = start + usize::from(negative);
+    let length = end - first;
+    if length < 2 {
+        return None;
+    }
+    let last_eight = word(bytes, end)?;
+    // The first byte that is a point, of those in the text: the lowest that becomes zero.
+    let before = 8_usize.saturating_sub(length);
+    let no_point = (last_eight ^ (ONES * 0x2e)) | !(u64::MAX << (8 * before));
+    let points = no_point.wrapping_sub(ONES) & !no_point & (ONES * 0x80);
+    if points == 0 {
+        return None;
+    }
+    let fraction_digits = points.leading_zeros() as usize / 8;
+    let point = end - 1 - fraction_digits;
+    let whole_digits = point - first;
+    if whole_digits > 8 || (whole_digits > 1 && bytes[first] == b'0') {
+        return None;
+    }
+    let whole = eight_digits(word(bytes, point)?, 8 - whole_digits)?;
+    let fraction = eight_digits(last_eight, 8 - fraction_digits)?;
+    // Less than 2^53 and a power of at most 7: see `nearest64`.
+    let mantissa = whole * POWERS_OF_TEN_U64.get(fraction_digits)? + fraction;
+    #[allow(clippy::cast_precision_loss, reason = "at most 15 digits")]
+    let value = mantissa as f64 / POWERS_OF_TEN.get(fraction_digits)?;
+    Some(f64::from_bits(value.to_bits() | u64::from(negative) << 63))
 }
 
 /// A text of the class float: with a point or an exponent, `-0`, or a word.
@@ -143,7 +178,7 @@ pub(crate) fn float64(text: &[u8]) -> Option<f64> {
 pub(crate) fn float64_declared(text: &[u8]) -> Option<f64> {
     match Number::read(text) {
         Some(number) => number.nearest64(text),
-        None => float_word(text.strip_prefix(b"+").unwrap_or(text)),
+        None => float_word_declared(text),
     }
 }
 
@@ -151,7 +186,7 @@ pub(crate) fn float64_declared(text: &[u8]) -> Option<f64> {
 pub(crate) fn float32_declared(text: &[u8]) -> Option<f32> {
     if Number::read(text).is_none() {
         #[allow(clippy::cast_possible_truncation, reason = "infinities and NaN have no digits")]
-        return float_word(text.strip_prefix(b"+").unwrap_or(text)).map(|value| value as f32);
+        return float_word_declared(text).map(|value| value as f32);
     }
     let value: f32 = std::str::from_utf8(text).ok()?.parse().ok()?;
     value.is_finite().then_some(value)
@@ -159,14 +194,23 @@ pub(crate) fn float32_declared(text: &[u8]) -> Option<f32> {
 
 /// `nan`, `inf` or `infinity` in any case, the latter two perhaps negative.
 pub(crate) fn float_word(text: &[u8]) -> Option<f64> {
-    let infinite =
-        |word: &[u8]| word.eq_ignore_ascii_case(b"inf") || word.eq_ignore_ascii_case(b"infinity");
     match text {
-        [b'-', word @ ..] if infinite(word) => Some(f64::NEG_INFINITY),
-        word if infinite(word) => Some(f64::INFINITY),
+        [b'-', word @ ..] if is_infinity(word) => Some(f64::NEG_INFINITY),
+        word if is_infinity(word) => Some(f64::INFINITY),
         word if word.eq_ignore_ascii_case(b"nan") => Some(f64::NAN),
         _ => None,
     }
+}
+
+fn float_word_declared(text: &[u8]) -> Option<f64> {
+    match text {
+        [b'+', word @ ..] if is_infinity(word) => Some(f64::INFINITY),
+        text => float_word(text),
+    }
+}
+
+fn is_infinity(word: &[u8]) -> bool {
+    word.eq_ignore_ascii_case(b"inf") || word.eq_ignore_ascii_case(b"infinity")
 }
 
 /// Digits before and after the point that a decimal may have: any two such decimals have a common
@@ -273,6 +317,8 @@ impl Number {
     }
 }
 
+const POWERS_OF_TEN_U64: [u64; 8] = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000];
+
 /// Those that a double holds exactly.
 const POWERS_OF_TEN: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
@@ -283,6 +329,12 @@ const POWERS_OF_TEN: [f64; 23] = [
 #[inline]
 fn digits<'a>(text: &'a [u8], mantissa: &mut u64) -> &'a [u8] {
     let mut rest = text;
+    while let Some((eight, after)) = rest.split_first_chunk::<8>()
+        && let Some(value) = eight_digits(u64::from_le_bytes(*eight), 0)
+    {
+        *mantissa = mantissa.wrapping_mul(100_000_000).wrapping_add(value);
+        rest = after;
+    }
     while let Some((byte, after)) = rest.split_first() {
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 {

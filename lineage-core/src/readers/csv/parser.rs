@@ -9,7 +9,7 @@ use arrow::error::ArrowError;
 use super::classes::Classes;
 use super::column::Column;
 use super::cutter::Piece;
-use super::error::{CsvError, Fault, Problem};
+use super::error::{CsvError, Fault, Problem, not_utf8};
 use super::fields::{GROUP, Place, Rows, single_quotes};
 use super::tokens::Tokens;
 use super::{CsvOptions, DeclaredColumn, RECORD_BYTES_MAX};
@@ -127,10 +127,9 @@ impl Parser {
 
     /// The rows of a piece.
     pub(crate) fn parse(&self, piece: &Piece, scratch: &mut Scratch) -> Result<Parsed, CsvError> {
-        let locate =
+        let located =
             |fault: Fault| fault.locate(&piece.bytes, piece.first_byte_offset, piece.first_line);
-        self.parse_bytes(&piece.bytes, scratch)
-            .map_err(|fault| locate(not_utf8(&piece.bytes, fault.offset).unwrap_or(fault)))
+        self.parse_bytes(&piece.bytes, scratch).map_err(located)
     }
 
     fn parse_bytes(&self, bytes: &[u8], scratch: &mut Scratch) -> Result<Parsed, Fault> {
@@ -156,7 +155,7 @@ impl Parser {
         arranged.and(scanned)?;
         check_lengths(bytes, tokens, count, self.width)?;
         for (text_bytes, column) in text_bytes.iter_mut().zip(&columns) {
-            *text_bytes = column.text_bytes() + column.text_bytes() / 16 + 32;
+            *text_bytes = column.text_bytes() + column.text_bytes() / 16 + 2048;
         }
         self.finish(bytes, columns, count)
     }
@@ -260,12 +259,4 @@ fn check_lengths(bytes: &[u8], tokens: &Tokens, count: usize, width: usize) -> R
         }
     }
     Ok(())
-}
-
-/// The first place before `end` that is not UTF-8. A character that `end` divides is none.
-fn not_utf8(bytes: &[u8], end: usize) -> Option<Fault> {
-    let error = std::str::from_utf8(bytes.get(..end)?).err()?;
-    let whole = end == bytes.len() || error.error_len().is_some();
-    let fault = Fault { offset: error.valid_up_to(), problem: Problem::NotUtf8 };
-    whole.then_some(fault)
 }

@@ -198,25 +198,29 @@ fn two(tens: u8, ones: u8, most: u32) -> Option<u32> {
     (value <= most).then_some(value)
 }
 
+/// Days of each month of a common year, from the first on.
+const DAYS: [i32; 13] = [0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+
 /// Days since 1970-01-01 of `YYYY-MM-DD` in the Gregorian calendar.
 #[inline]
 fn days_of(text: &[u8; 10]) -> Option<i32> {
-    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = *text else { return None };
-    let digits = [y1, y2, y3, y4, m1, m2, d1, d2].map(|byte| byte.wrapping_sub(b'0'));
-    if digits.iter().any(|digit| *digit > 9) {
+    let (year_month, day) = text.split_first_chunk::<8>()?;
+    let digits = u64::from_le_bytes(*year_month) ^ u64::from_le_bytes(*b"0000-00-");
+    let no_digits = digits.wrapping_add(0x7676_7676_7676_7676) | digits;
+    let dashes = digits & u64::from_le_bytes([0, 0, 0, 0, 255, 0, 0, 255]);
+    if (no_digits & 0x8080_8080_8080_8080) | dashes != 0 {
         return None;
     }
-    let [y1, y2, y3, y4, m1, m2, d1, d2] = digits.map(i32::from);
-    let year = y1 * 1000 + y2 * 100 + y3 * 10 + y4;
-    let (month, day) = (m1 * 10 + m2, d1 * 10 + d2);
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let days_in_month = match month {
-        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
-        4 | 6 | 9 | 11 => 30,
-        2 => 28 + i32::from(leap),
-        _ => return None,
-    };
-    if day < 1 || day > days_in_month {
+    // Each byte with the next as a number of two digits.
+    let twos = digits.wrapping_mul(10).wrapping_add(digits >> 8).to_le_bytes();
+    let year = i32::from(twos[0]) * 100 + i32::from(twos[2]);
+    let month = i32::from(twos[5]);
+    let [d1, d2] = *day else { return None };
+    let day = i32::try_from(two(d1, d2, 31)?).ok()?;
+    // Without branches: neighbouring dates have nothing in common.
+    let leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0));
+    let last_day = DAYS.get(usize::try_from(month).ok()?)? + i32::from(leap & (month == 2));
+    if (day < 1) | (day > last_day) {
         return None;
     }
     // Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", days_from_civil: years begin in

@@ -6,7 +6,7 @@
 //! on words of bits too (after Geoff Langdale and Daniel Lemire, "Parsing Gigabytes of JSON per Second").
 
 use super::CsvOptions;
-use super::error::{Fault, Problem};
+use super::error::{Fault, Problem, count};
 
 const BLOCK: usize = 64;
 
@@ -16,8 +16,8 @@ const BLOCK: usize = 64;
 pub(super) struct Tokens {
     ends: Vec<u32>,
     used: usize,
-    /// Line feeds outside quotes.
-    lines: usize,
+    /// Line feeds inside quotes.
+    quoted_lines: u64,
 }
 
 /// What the strict rules need to know of the block before.
@@ -71,7 +71,7 @@ impl Tokens {
         }
         self.ends[0] = u32::MAX;
         self.used = 1;
-        self.lines = 0;
+        self.quoted_lines = 0;
     }
 
     /// Doubles the room, unless what is there can only be one record of too many fields.
@@ -100,11 +100,9 @@ impl Tokens {
         let delimiter = options.delimiter;
         let quote = options.quote;
         let mut ends = [0_u8; BLOCK];
-        let mut lines = [0_u8; BLOCK];
         let mut special = [0_u8; BLOCK];
         for (index, byte) in block.iter().enumerate() {
-            lines[index] = u8::from(*byte == b'\n');
-            ends[index] = u8::from(*byte == delimiter) | lines[index];
+            ends[index] = u8::from(*byte == delimiter) | u8::from(*byte == b'\n');
             special[index] =
                 u8::from(*byte == quote) | u8::from(*byte == b'\r') | u8::from(*byte == 0);
         }
@@ -116,7 +114,6 @@ impl Tokens {
             return self.strict_block(block, start, options, before);
         }
         let ends = bits(&ends);
-        self.lines += lines.iter().map(|line| usize::from(*line)).sum::<usize>();
         before.ended = ends >> 63;
         self.push(ends, start);
         Ok(())
@@ -148,7 +145,7 @@ impl Tokens {
         // Bits after the first fault mean nothing, but they are not looked at.
         let fault = stray | trailing | bare | nul;
         let sound = if fault == 0 { u64::MAX } else { (fault & fault.wrapping_neg()) - 1 };
-        self.lines += (ends & line_feeds & sound).count_ones() as usize;
+        self.quoted_lines += u64::from((line_feeds & inside).count_ones());
         self.push(ends & sound, start);
         if fault != 0 {
             let first = fault & fault.wrapping_neg();
@@ -221,11 +218,12 @@ impl Tokens {
     /// On a fault, the records are those before it. What a blank line held is left at the beginning
     /// of the field after it ([`first_field`]).
     pub(super) fn records(&mut self, bytes: &[u8], columns: usize) -> (usize, Result<(), Fault>) {
-        if columns > 1 && self.fields() == self.lines * columns {
+        let lines = count(bytes, b'\n').saturating_sub(self.quoted_lines) as usize;
+        if columns > 1 && Some(self.fields()) == lines.checked_mul(columns) {
             let last_fields = self.ends[1..self.used].iter().skip(columns - 1).step_by(columns);
             // As many line feeds as records, each at the end of one: so no other end is a line feed.
             if last_fields.fold(true, |all, end| all & (bytes[*end as usize] == b'\n')) {
-                return (self.lines, Ok(()));
+                return (lines, Ok(()));
             }
         }
         self.compact(bytes, columns)
