@@ -8,6 +8,7 @@ It shares no code with lineage or make_vectors.py; docs/formats says what it che
 holds; exit 1: each line on standard output is one thing that does not.
 """
 import json, os, re, sqlite3, sys
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -135,6 +136,224 @@ def quote(name):
     return re.sub("[\0-\x1f\x7f-\x9f\\\\%\u2028\u2029]", lambda c: "".join(f"%{b:02X}" for b in c[0].encode()), name)
 
 
+# --- tables: docs/formats/fingerprint.md, "Table"; the values are as the `about` of table.json says
+
+
+@lru_cache(maxsize=None)
+def parse_kind(text):
+    """A kind as (name, names of its fields, kinds of its parts): `list(int)` is ("list", (), (("int", (), ()),)).
+
+    A map's only part is its entry, so it is hashed like a list of structs.
+    """
+    kind, rest = _parse_kind(text.encode())
+    if rest:
+        raise ValueError(f"{text} is not a kind")
+    return kind
+
+
+def _parse_kind(data):
+    name, rest = re.fullmatch(rb"([a-z0-9]+)(.*)", data, re.DOTALL).groups()
+    parts, names = [], []
+    if name not in (b"list", b"map", b"struct"):
+        return (name.decode(), (), ()), rest
+    rest = rest.removeprefix(b"(")
+    while not rest.startswith(b")"):
+        rest = rest.removeprefix(b",")
+        if name == b"struct":  # the length comes first, so the name may hold anything
+            length, _, rest = rest.partition(b":")
+            names.append(rest[:int(length)])
+            rest = rest[int(length):].removeprefix(b":")
+        part, rest = _parse_kind(rest)
+        parts.append(part)
+    if name == b"map":
+        return ("map", (), (("struct", (b"key", b"value"), tuple(parts)),)), rest[1:]
+    return (name.decode(), tuple(names), tuple(parts)), rest[1:]
+
+
+ZEROS = {"null": 0, "bool": 1, "float32": 4, "decimal": 33, "timestamp": 12, "instant": 12, "duration": 12,
+         "int": 8, "uint64": 8, "float64": 8, "date": 8, "time": 8}
+
+
+def u32(number):
+    return number.to_bytes(4, "little")
+
+
+def u64(number):
+    return number.to_bytes(8, "little")
+
+
+def float_bytes(text, exponent_bits):
+    """One NaN, one zero, and all else as it is."""
+    bits, size = int(text, 16), 4 * len(text)
+    infinity = (2**exponent_bits - 1) << (size - 1 - exponent_bits)
+    magnitude = bits % 2 ** (size - 1)
+    if magnitude > infinity:
+        bits = infinity + (infinity & -infinity) // 2
+    elif magnitude == 0:
+        bits = 0
+    return bits.to_bytes(size // 8, "little")
+
+
+def decimal_bytes(unscaled, scale):
+    zeros = len(unscaled) - len(unscaled.rstrip("0"))
+    zeros = min(zeros, scale + 128)
+    if int(unscaled) == 0:
+        unscaled, scale = "0", 0
+    elif zeros > 0:
+        unscaled, scale = unscaled[:-zeros], scale - zeros
+    return int(unscaled).to_bytes(32, "little", signed=True) + scale.to_bytes(1, "little", signed=True)
+
+
+def value_bytes(name, value):
+    """The bytes of a value that is not null, of a kind without parts."""
+    if name == "string":
+        return value.encode()
+    if name == "binary":
+        return bytes.fromhex(value)
+    if name == "bool":
+        return bytes([value])
+    if name in ("int", "date", "time"):
+        return int(value).to_bytes(8, "little", signed=True)
+    if name == "uint64":
+        return u64(int(value))
+    if name in ("float32", "float64"):
+        return float_bytes(value, 8 if name == "float32" else 11)
+    if name == "decimal":
+        return decimal_bytes(*value)
+    second, nanosecond = map(int, value)
+    return second.to_bytes(8, "little", signed=True) + u32(nanosecond)
+
+
+def strips(kind, rows):
+    return b"".join(strip(kind, rows[first:first + 1024]) for first in range(0, len(rows), 1024))
+
+
+def strip(kind, rows):
+    """values | lengths | validity | flag"""
+    name, _, parts = kind
+    lengths = []
+    if name in ("list", "map"):
+        values = strips(parts[0], [child for row in rows if row is not None for child in row])
+        lengths = [len(row or ()) for row in rows]
+    elif name == "struct":
+        fields = ([row and row[at] for row in rows] for at in range(len(parts)))
+        values = b"".join(map(strip, parts, fields))
+    elif name in ("string", "binary"):
+        cells = [b"" if row is None else value_bytes(name, row) for row in rows]
+        values, lengths = b"".join(cells), map(len, cells)
+    else:
+        zero = bytes(ZEROS[name])
+        values = b"".join(zero if row is None else value_bytes(name, row) for row in rows)
+    data = values + b"".join(map(u32, lengths))
+    if None not in rows:
+        return data + b"\x00"
+    validity = bytes(sum((row is not None) << bit for bit, row in enumerate(rows[first:first + 8]))
+                     for first in range(0, len(rows), 8))
+    return data + validity + b"\x01"
+
+
+def leaf(kind_text, rows):
+    data = strips(parse_kind(kind_text), rows)
+    nulls = sum(row is None for row in rows)
+    return sha256(b"\x00" + kind_text.encode() + b"\x00" + data + u32(len(rows)) + u32(nulls) + u64(len(data))).digest()
+
+
+def cell(kind, value):
+    if value is None:
+        return b"\x00"
+    name, _, parts = kind
+    if name == "struct":
+        return b"\x01" + b"".join(map(cell, parts, value))
+    if name == "list":
+        return b"\x01" + u32(len(value)) + b"".join(cell(parts[0], child) for child in value)
+    if name == "map":  # an entry is a struct that is never null: it has no byte of its own
+        return b"\x01" + u32(len(value)) + b"".join(cell(parts[0], entry)[1:] for entry in value)
+    data = value_bytes(name, value)
+    return b"\x01" + (u32(len(data)) if name in ("string", "binary") else b"") + data
+
+
+def table_digests(columns, rows, unordered=True):
+    """All digests of a table. `columns` are (name, text of the kind, values)."""
+    leaves = [[leaf(kind, values[first:first + 65536]) for first in range(0, rows, 65536)] for _, kind, values in columns]
+    sums = [sha256(b"\x01" + b"".join(column) + u64(rows)).digest() for column in leaves]
+    heads = [u32(len(name.encode())) + name.encode() + kind.encode() + b"\x00" for name, kind, _ in columns]
+    order = sorted(range(len(columns)), key=lambda at: (columns[at][0].encode(), columns[at][1].encode(), sums[at]))
+
+    def content(order):
+        entries = b"".join(heads[at] + sums[at] for at in order)
+        return digest(b"lineage-table-1\x00" + u32(len(columns)) + u64(rows) + entries)
+
+    found = {"content_sha256": content(range(len(columns))), "content_sorted_sha256": content(order),
+             "columns_sha256": [column.hex() for column in sums],
+             "leaves": [[leaf.hex() for leaf in column] for column in leaves]}
+    if unordered:
+        kinds = [parse_kind(kind) for _, kind, _ in columns]
+        cells = (b"".join(map(cell, kinds, (values[row] for _, _, values in columns))) for row in range(rows))
+        total = sum(int.from_bytes(sha256(b"lineage-row-1\x00" + row).digest(), "little") for row in cells)
+        found["unordered_sha256"] = digest(b"lineage-rows-1\x00" + u32(len(columns)) + b"".join(heads) + u64(rows)
+                                           + (total % 2**256).to_bytes(32, "little"))
+    return found
+
+
+def generate(kind, n, list_length=4):
+    """The value that the generator of table.json makes of a number."""
+    name, _, parts = kind
+    if name == "list":
+        within = range(n + 1, n + 1 + n % list_length)
+        return [generate(parts[0], k) if k % 11 != 3 else None for k in within]
+    if name == "struct":
+        return [generate(part, k) if k % 5 else None for k, part in enumerate(parts, n + 1)]
+    return {
+        "bool": lambda: bool(n & 1),
+        "int": lambda: str(n - 500000),
+        "float64": lambda: float64_text(n / 8 - 60000),
+        "decimal": lambda: (str(n - 500000), 2),
+        "string": lambda: (f"s{n}" + "é" * (n % 3 == 0)) * (n % 7 != 0),
+        "timestamp": lambda: (str(n * 1000 - 500000000), str(n * 991)),
+    }[name]()
+
+
+def float64_text(value):
+    """The bits of a float64, by its sign, power and fraction: the layout of IEEE 754."""
+    mantissa, _, power = abs(value).hex().partition("p")
+    if value == 0:
+        return "0" * 16
+    bits = (int(power) + 1023) << 52 | int(mantissa[4:].ljust(13, "0") or "0", 16)
+    return f"{bits | (value < 0) << 63:016x}"
+
+
+def case_columns(case):
+    """The columns of a case as (name, text of the kind, Arrow types, values)."""
+    columns = []
+    for column in case["columns"]:
+        names = [column["name"] + str(at) for at in range(column["repeat"])] if "repeat" in column else [column["name"]]
+        types = [column["arrow_type"], *column.get("also", ())]
+        columns += [(name, column["kind"], types, column.get("values")) for name in names]
+    if "generator" not in case:
+        return columns
+    nulls, list_length = case["generator"]["nulls"], case["generator"]["list_length"]
+
+    def made(at, kind):
+        numbers = ((7919 * row + 31 * row**2 + 104729 * at) % 1000003 for row in range(case["rows"]))
+        return [None if nulls and (row + at) % 13 == 5 else generate(kind, n, list_length) for row, n in enumerate(numbers)]
+
+    return [(name, kind, types, made(at, parse_kind(kind))) for at, (name, kind, types, _) in enumerate(columns)]
+
+
+def check_tables(vectors):
+    equal = {name: names[0] for names in vectors["equal"] for name in names}
+    contents = {}
+    for case in vectors["cases"]:
+        name = case["name"]
+        columns = [(column, kind, values) for column, kind, _, values in case_columns(case)]
+        found = table_digests(columns, case["rows"])
+        for key, value in found.items():
+            expect(case.get(key, value) == value, "table", repr(name), "has another", key)
+        first = contents.setdefault(found["content_sha256"], name)
+        expect(first == equal.get(name, name), "tables", repr(first), "and", repr(name), "have one digest")
+    return len(vectors["cases"])
+
+
 def check_vectors(folder):
     for case in json.loads((folder / "canonical.json").read_text()):
         try:
@@ -158,7 +377,8 @@ def check_vectors(folder):
     entries = check_log(zip(lines, digests))
     made = [metadata(*entry) for entry in versions(entries)]
     expect((folder / "metadata.json").read_bytes() in made, "metadata.json is of no version in log.ndjson")
-    return f"{len(entries)} entries"
+    tables = check_tables(json.loads((folder / "table.json").read_text()))
+    return f"{len(entries)} entries, {tables} tables"
 
 
 def check_registry(folder):

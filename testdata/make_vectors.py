@@ -14,6 +14,8 @@ import uuid
 from decimal import Decimal
 from pathlib import Path
 
+from make_tables import table_json
+
 FOLDER = Path(__file__).resolve().parent / "vectors"
 WRITER = "lineage 0.1.0"
 INTEGER_MAX = 2**53 - 1
@@ -623,6 +625,7 @@ def files():
         "log.ndjson": b"".join(line + b"\n" for line in log.lines),
         "log.sha256": "".join(sha256(line) + "\n" for line in log.lines).encode(),
         "metadata.json": metadata(v1),
+        "table.json": table_json(),
     }
 
 

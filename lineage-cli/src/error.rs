@@ -6,7 +6,7 @@ use std::io;
 use lineage_core::events::EntryError;
 use lineage_core::files::FileError;
 use lineage_core::fingerprint::DirectoryProblem;
-use lineage_core::fingerprint::FingerprintError;
+use lineage_core::fingerprint::{FingerprintError, SchemaError};
 use lineage_core::init::InitError;
 use lineage_core::layout::LayoutError;
 use lineage_core::lookup::LookupError;
@@ -48,7 +48,7 @@ kinds! {
     OlderReadOnly "older-read-only" 1,
     ReadOnly "read-only" 1,
     TooLarge "too-large" 1,
-    ColumnsDiffer "columns-differ" 2,
+    NotAsDeclared "not-as-declared" 2,
     Duplicate "duplicate" 2,
     NotRegular "not-regular" 2,
     NotUtf8 "not-utf8" 2,
@@ -272,8 +272,16 @@ impl From<FingerprintError> for CliError {
                 }
             }
             FingerprintError::Glob { .. } => usage(message),
+            FingerprintError::Table { .. } => CliError::new(ErrorKind::NotAsDeclared, message)
+                .hint("give another schema, or none"),
             FingerprintError::File(error) => error.into(),
         }
+    }
+}
+
+impl From<SchemaError> for CliError {
+    fn from(error: SchemaError) -> CliError {
+        usage(error.to_string())
     }
 }
 
@@ -345,7 +353,6 @@ impl From<RecordError> for CliError {
                 ErrorKind::StandIn,
                 "fetch the real file (`git lfs pull`, `dvc pull`), or record the stand-in as what it is with --allow-pointer",
             ),
-            RecordError::Columns { .. } => CliError::new(ErrorKind::ColumnsDiffer, message),
             RecordError::NoColumns { .. } => with(
                 ErrorKind::NotFound,
                 "name the role: --like fraud@3:test; `lineage show` lists the datasets",

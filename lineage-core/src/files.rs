@@ -278,6 +278,15 @@ pub(crate) fn open_to_read(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
+/// Reads at a position without moving the file's cursor (on Windows it moves, to the position asked
+/// for by each read).
+pub(crate) fn read_at(file: &File, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+    #[cfg(unix)]
+    return std::os::unix::fs::FileExt::read_at(file, buffer, position);
+    #[cfg(windows)]
+    return std::os::windows::fs::FileExt::seek_read(file, buffer, position);
+}
+
 /// The whole content of a regular file of at most `limit` bytes; `None` when there is no such file.
 pub fn read_small(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, FileError> {
     let file = match open_to_read(path) {

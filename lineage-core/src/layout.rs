@@ -125,6 +125,11 @@ impl Layout {
         self.registry.join("tmp")
     }
 
+    /// Digests of files that were read before.
+    pub fn cache(&self) -> PathBuf {
+        self.registry.join("cache.db")
+    }
+
     /// Copies of the database made before an upgrade.
     pub fn backups(&self) -> PathBuf {
         self.registry.join("backups")

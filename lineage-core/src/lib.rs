@@ -78,9 +78,12 @@ pub mod events;
 pub mod fingerprint;
 #[cfg(feature = "polars")]
 pub mod frames;
+pub mod inspect;
 pub mod metadata;
 pub mod objects;
 pub mod pointer_file;
+pub mod profile;
+pub mod readers;
 pub mod settings;
 pub mod table;
 

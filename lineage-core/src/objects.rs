@@ -188,7 +188,7 @@ fn build(
 ) -> Result<(), ObjectError> {
     let random = || context.random_hex();
     let copies = Copies::new(building, &random);
-    let found = fingerprint::fingerprint_keeping(inputs, Some(&copies), context.observer)?;
+    let found = fingerprint::fingerprint_keeping(inputs, Some(&copies), None, context.observer)?;
     let content = building.join("content");
     let mut folders = BTreeSet::new();
     for ((path, expected), found) in parts.iter().zip(found) {

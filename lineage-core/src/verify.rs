@@ -322,8 +322,10 @@ impl Outside<'_> {
             if dataset.kind == Kind::Directory {
                 wanted.push(dataset.sha256);
             }
-            let payload = dataset.table.as_ref().and_then(|table| table.columns.payload);
-            wanted.extend(payload.map(|payload| payload.sha256));
+            if let Some(table) = &dataset.table {
+                let payloads = table.columns.payload.into_iter().chain(table.details);
+                wanted.extend(payloads.map(|payload| payload.sha256));
+            }
         }
         wanted.extend(session.environment.map(|payload| payload.sha256));
         for sha256 in wanted {

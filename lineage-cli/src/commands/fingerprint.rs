@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use lineage_core::digest::{Kind, Sha256};
-use lineage_core::fingerprint::{Fingerprint, Input, fingerprint};
+use lineage_core::fingerprint::{Fingerprint, Input, TableOptions, fingerprint};
 use lineage_core::layout::slashed;
 use lineage_core::lookup;
 use lineage_core::store::{Reader, Registry};
+use lineage_core::table::ColumnDigest;
 use serde::Serialize;
 
 use crate::args::Global;
@@ -48,9 +49,9 @@ struct Line {
 #[derive(Serialize)]
 struct Column {
     name: String,
-    r#type: Option<String>,
-    nulls: Option<u64>,
-    sha256: Option<Sha256>,
+    r#type: String,
+    nulls: u64,
+    sha256: Sha256,
 }
 
 pub(crate) fn run(
@@ -111,6 +112,7 @@ fn all(
             let mut input: Input<'_> = Input::new(path);
             input.exclude.clone_from(&args.exclude);
             input.own_file = Some(own);
+            input.table = Some(TableOptions::default());
             input
         })
         .collect();
@@ -124,17 +126,22 @@ fn line(path: String, found: Fingerprint) -> Line {
         (Kind::File, None) => "file",
     };
     let columns = found.table.as_ref().map(|table| {
-        let column =
-            |name: &String| Column { name: name.clone(), r#type: None, nulls: None, sha256: None };
-        table.columns.iter().map(column).collect()
+        let column = |column: &ColumnDigest| Column {
+            name: column.name.clone(),
+            r#type: column.kind.to_string(),
+            nulls: column.nulls,
+            sha256: column.sha256,
+        };
+        table.digest.columns.iter().map(column).collect()
     });
+    let digest = found.table.as_ref().map(|table| &table.digest);
     Line {
         path,
         kind,
         size_bytes: found.size_bytes,
         sha256: found.sha256,
-        content_sha256: None,
-        rows: found.table.map(|table| table.rows),
+        content_sha256: digest.map(|digest| digest.content_sha256),
+        rows: digest.map(|digest| digest.rows),
         columns,
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use lineage_core::events::{Metric, MetricValue, Parameter, ParameterType, Tag};
 use lineage_core::names::{Label, MetricName, ModelName, Reference};
 use lineage_core::record::{
-    DatasetRequest, ExpectedColumns, RecordRequest, RecordSpec, Recorded, Warning,
+    DatasetRequest, DeclaredSchema, RecordRequest, RecordSpec, Recorded, Warning,
     features_from_file, metrics_from_json, parameters_from_json, record,
 };
 
@@ -168,7 +168,7 @@ pub(crate) fn run(args: RecordArgs, global: &Global, output: &mut Output) -> Res
         settings::writing(global, output, dry_run, |registry, settings, context| {
             let mut request = request;
             if let Some(like) = &args.like {
-                request.expected_columns = Some(columns_like(registry, like, context)?);
+                request.schema = Some(columns_like(registry, like, context)?);
             }
             Ok(record(registry, settings, &request, context)?)
         })?;
@@ -218,6 +218,7 @@ fn request(args: &RecordArgs) -> Result<(RecordRequest, Vec<String>), CliError> 
     request.exclude = args.exclude.clone();
     request.idempotency_key = args.idempotency_key.clone();
     request.store = !args.no_store;
+    request.profile = !args.no_profile;
     request.metadata = args.metadata.clone();
     request.allow_stand_in = args.allow_pointer;
     request.force = args.force;
@@ -293,9 +294,8 @@ fn add_columns(args: &RecordArgs, request: &mut RecordRequest) -> Result<(), Cli
     }
     if let Some(path) = &args.schema {
         let bytes = read(path)?;
-        request.expected_columns = Some(
-            ExpectedColumns::declared(&bytes, &path.to_string_lossy()).map_err(in_file(path))?,
-        );
+        request.schema =
+            Some(DeclaredSchema::declared(&bytes, &path.to_string_lossy()).map_err(in_file(path))?);
     }
     Ok(())
 }
@@ -361,7 +361,7 @@ fn columns_like(
     registry: &lineage_core::store::Registry,
     like: &str,
     context: &lineage_core::context::Context<'_>,
-) -> Result<ExpectedColumns, CliError> {
+) -> Result<DeclaredSchema, CliError> {
     if like.contains('@') && !Path::new(like).exists() {
         let (reference, role) = match like.rsplit_once(':') {
             Some((reference, role)) if !reference.ends_with("@sha256") => (reference, role),
@@ -369,10 +369,10 @@ fn columns_like(
         };
         let reference: Reference = reference.parse()?;
         return Ok(
-            registry.read(|reader| ExpectedColumns::of_version(reader, &reference, role, like))?
+            registry.read(|reader| DeclaredSchema::of_version(reader, &reference, role, like))?
         );
     }
-    ExpectedColumns::of_file(Path::new(like), context.observer)?.ok_or_else(|| {
+    DeclaredSchema::of_file(Path::new(like), context.observer)?.ok_or_else(|| {
         usage(format!("--like {like}: the file is not a table whose columns can be read"))
     })
 }

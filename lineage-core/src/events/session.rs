@@ -113,7 +113,7 @@ pub struct DatasetUse {
 /// A dataset seen as a table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TableUse {
-    /// `csv`, `tsv` or `parquet`.
+    /// `csv`, `tsv`, `ndjson`, `parquet` or `arrow`.
     pub format: String,
     /// Rows, the header not counted.
     pub rows: u64,
@@ -123,6 +123,9 @@ pub struct TableUse {
     pub content_sha256: Option<Sha256>,
     /// Where the columns' types come from, when the file does not say.
     pub schema: Option<SchemaSource>,
+    /// A payload that is a `lineage.table/1` document: kinds, digests and profile of the columns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Payload>,
 }
 
 /// Column names, in the entry or, when there are very many, as a payload.
@@ -139,11 +142,11 @@ pub struct Columns {
 /// Where a schema was taken from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SchemaSource {
-    /// `declared` by a file, or `like` another dataset.
+    /// `declared` by a file, `like` another dataset, or `inferred` from all values.
     pub kind: String,
     /// SHA-256 of the schema file, or of the dataset that it is like.
     pub sha256: Option<Sha256>,
-    /// The reference or path as given.
+    /// The reference or path as given; empty when nothing was.
     pub given: String,
 }
 
@@ -162,6 +165,13 @@ pub struct Payload {
     pub sha256: Sha256,
     /// How many bytes that is.
     pub size_bytes: u64,
+}
+
+impl Payload {
+    /// The digest and size of `bytes`.
+    pub fn of(bytes: &[u8]) -> Payload {
+        Payload { sha256: Sha256::of(bytes), size_bytes: bytes.len() as u64 }
+    }
 }
 
 /// The version that a model was made from.

@@ -309,8 +309,10 @@ impl Walker<'_> {
 pub(super) fn assemble(walk: Walk, read: &mut impl Iterator<Item = Read>) -> Option<Fingerprint> {
     let mut manifest = Manifest { excludes: walk.excludes, files: Vec::new() };
     let (mut stand_ins, mut kept) = (Vec::new(), Vec::new());
+    let mut from_cache = false;
     for found in walk.files {
         let read = read.next()?;
+        from_cache |= read.from_cache;
         let sha256 = read.fingerprint.sha256;
         stand_ins.extend(read.stand_in.map(|stand_in| (found.relative.clone(), stand_in)));
         kept.extend(read.kept.map(|temporary| (sha256, temporary)));
@@ -324,6 +326,7 @@ pub(super) fn assemble(walk: Walk, read: &mut impl Iterator<Item = Read>) -> Opt
         manifest: Some(manifest),
         table: None,
         table_problem: None,
+        from_cache,
         stand_ins,
         kept,
     })

@@ -1,4 +1,4 @@
-//! Reading files: one pass that hashes, and copies and counts rows where asked.
+//! Reading files: one pass that hashes, and copies where asked.
 
 use std::fs::{self, File, Metadata};
 use std::io::Read as _;
@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
 
+use super::content::ContentError;
+use super::readings::{FileState, Readings};
 use super::stand_in::{STAND_IN_BYTES_MAX, StandIn};
-use super::table::{RecordScan, TableFormat, TableShape, parquet_shape};
 use crate::context::Observer;
 use crate::digest::{Hasher, Kind, Sha256};
 use crate::files::{self, FileError, PageBuffer, Temporary};
@@ -53,6 +54,14 @@ pub enum FingerprintError {
         glob: String,
         /// Why not.
         reason: String,
+    },
+    /// A file that was declared to be a table is not one, or not that one.
+    #[error("{path}: {problem}", path = path.display())]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        problem: Box<ContentError>,
     },
     /// The file could not be read.
     #[error(transparent)]
@@ -111,16 +120,16 @@ impl<'a> Copies<'a> {
 /// One file to read.
 pub(super) struct Task {
     pub(super) path: PathBuf,
-    pub(super) table: Option<TableFormat>,
     pub(super) keep: bool,
 }
 
 /// What reading a file gave.
 pub(super) struct Read {
     pub(super) fingerprint: FileFingerprint,
-    pub(super) table: Option<TableShape>,
-    pub(super) table_problem: Option<String>,
+    pub(super) stat: Stat,
     pub(super) stand_in: Option<StandIn>,
+    pub(super) from_cache: bool,
+    pub(super) state: Option<FileState>,
     pub(super) kept: Option<Temporary>,
 }
 
@@ -160,6 +169,7 @@ pub(super) fn special(metadata: &Metadata) -> Option<&'static str> {
 pub(super) fn read_all(
     tasks: &[Task],
     copies: Option<&Copies<'_>>,
+    readings: Option<&dyn Readings>,
     observer: &dyn Observer,
 ) -> Result<Vec<Read>, FingerprintError> {
     for task in tasks {
@@ -174,7 +184,13 @@ pub(super) fn read_all(
         while !failed.load(Ordering::Relaxed) {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(task) = tasks.get(index) else { break };
-            let result = read_stable(task, copies, &mut buffer, observer);
+            let result = match readings.and_then(|readings| known(task, readings)) {
+                Some(read) => Ok(read),
+                None => read_stable(task, copies, &mut buffer, observer),
+            };
+            if let (Some(readings), Ok(read)) = (readings, &result) {
+                note(task, readings, read);
+            }
             failed.fetch_or(result.is_err(), Ordering::Relaxed);
             results.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push((index, result));
         }
@@ -188,6 +204,29 @@ pub(super) fn read_all(
     let mut results = results.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
     results.sort_by_key(|(index, _)| *index);
     results.into_iter().map(|(_, result)| result).collect()
+}
+
+/// The digest of a file that is unchanged since it was read earlier. Small files are always read: that
+/// takes no longer, and they may be stand-ins. So are files whose bytes are wanted.
+fn known(task: &Task, readings: &dyn Readings) -> Option<Read> {
+    let metadata = fs::metadata(&task.path).ok()?;
+    if task.keep || metadata.len() <= STAND_IN_BYTES_MAX as u64 {
+        return None;
+    }
+    let sha256 = readings.digest(&FileState::of(&metadata)?)?;
+    let fingerprint = FileFingerprint { sha256, size_bytes: metadata.len() };
+    let stat = stat(&metadata);
+    Some(Read { fingerprint, stat, stand_in: None, from_cache: true, state: None, kept: None })
+}
+
+/// Notes a digest if the file's state is still that of before it was read.
+fn note(task: &Task, readings: &dyn Readings, read: &Read) {
+    let now = || FileState::of(&fs::metadata(&task.path).ok()?);
+    if let Some(state) = read.state.filter(|state| Some(*state) == now())
+        && state.size_bytes > STAND_IN_BYTES_MAX as u64
+    {
+        readings.note_digest(&state, &read.fingerprint.sha256);
+    }
 }
 
 /// Reads a file; if it changed meanwhile, once more.
@@ -205,14 +244,14 @@ fn read_stable(
 }
 
 /// What must not change while a file is read.
-#[derive(PartialEq, Eq)]
-struct Stat {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stat {
     size_bytes: u64,
     modified: Option<std::time::SystemTime>,
     inode: u64,
 }
 
-fn stat(metadata: &Metadata) -> Stat {
+pub(super) fn stat(metadata: &Metadata) -> Stat {
     #[cfg(unix)]
     let inode = std::os::unix::fs::MetadataExt::ino(metadata);
     #[cfg(not(unix))]
@@ -235,6 +274,7 @@ fn read_once(
         return Err(FingerprintError::NotRegular { path: path.clone(), what });
     }
     let before = stat(&opened);
+    let state = FileState::of(&opened);
     let copies = copies.filter(|_| task.keep);
     // A clone is a snapshot: what is hashed is then exactly what is kept.
     let mut kept = copies.and_then(|copies| copies.try_clone(path));
@@ -246,7 +286,6 @@ fn read_once(
     if let (true, Some(copies)) = (copying, copies) {
         kept = Some(Temporary::create(copies.path())?);
     }
-    let mut scan = task.table.filter(|f| *f != TableFormat::Parquet).map(RecordScan::new);
     let mut head = Vec::new();
     let mut size_bytes = 0;
     let mut next = |buffer: &mut PageBuffer| -> Result<usize, FingerprintError> {
@@ -263,9 +302,6 @@ fn read_once(
         if let (true, Some(kept)) = (copying, &mut kept) {
             kept.write(bytes)?;
         }
-        if let Some(scan) = &mut scan {
-            scan.push(bytes);
-        }
         if head.len() < STAND_IN_BYTES_MAX {
             head.extend_from_slice(&bytes[..count.min(STAND_IN_BYTES_MAX - head.len())]);
         }
@@ -278,11 +314,6 @@ fn read_once(
     } else {
         hash_beside(&mut next)?
     };
-    let table = match (task.table, scan) {
-        (_, Some(scan)) => Some(scan.finish()),
-        (Some(_), None) => Some(parquet_shape(&source)),
-        (None, None) => None,
-    };
     let unchanged = size_bytes == before.size_bytes
         && stat(&inspect(&source)?) == before
         && fs::metadata(path).is_ok_and(|now| stat(&now) == before);
@@ -291,13 +322,8 @@ fn read_once(
     }
     let stand_in =
         if size_bytes <= STAND_IN_BYTES_MAX as u64 { StandIn::detect(&head) } else { None };
-    let (table, table_problem) = match table {
-        Some(Ok(shape)) => (Some(shape), None),
-        Some(Err(problem)) if stand_in.is_none() => (None, Some(problem)),
-        _ => (None, None),
-    };
     let fingerprint = FileFingerprint { sha256, size_bytes };
-    Ok(Some(Read { fingerprint, table, table_problem, stand_in, kept }))
+    Ok(Some(Read { fingerprint, stat: before, stand_in, from_cache: false, state, kept }))
 }
 
 /// Files from this size on are hashed by a thread of their own while the next bytes are read (and
@@ -356,6 +382,6 @@ fn hash_beside(next: &mut NextBytes<'_>) -> Result<Sha256, FingerprintError> {
     })
 }
 
-fn open(path: &Path) -> Result<File, FingerprintError> {
+pub(super) fn open(path: &Path) -> Result<File, FingerprintError> {
     Ok(files::open_to_read(path).map_err(FileError::io("read", path))?)
 }

@@ -2,16 +2,21 @@
 //!
 //! Every byte is read, never a sample; a file that changes while it is read is an error.
 
+mod content;
 mod directory;
 mod file;
+mod parallel;
+mod readings;
 mod stand_in;
-mod table;
+mod text;
 
+pub use crate::readers::{Compression, DeclaredColumn, SchemaError, TableFormat};
+pub use content::{ContentError, Table, TableOptions, Typing};
 pub(crate) use directory::METADATA_NAME;
 pub use directory::{Difference, Manifest, ManifestError, ManifestFile, OwnFile};
 pub use file::{DirectoryProblem, FileFingerprint, FingerprintError};
+pub use readings::{FileState, Readings};
 pub use stand_in::StandIn;
-pub use table::{TableFormat, TableShape};
 
 pub(crate) use file::Copies;
 
@@ -29,14 +34,17 @@ pub struct Input<'a> {
     pub exclude: Vec<String>,
     /// Tells which top-level `metadata.json` in a directory is the one that lineage wrote there.
     pub own_file: Option<&'a OwnFile<'a>>,
+    /// How to read the file as a table, if its name says that it is one; `None` when its rows do not
+    /// matter.
+    pub table: Option<TableOptions>,
     /// Whether to keep a copy of the bytes, made in the same pass.
     pub(crate) keep: bool,
 }
 
 impl Input<'_> {
-    /// The whole of the file or directory at `path`, nothing kept.
+    /// The bytes of the file or directory at `path`, whole, nothing kept.
     pub fn new(path: impl Into<PathBuf>) -> Input<'static> {
-        Input { path: path.into(), exclude: Vec::new(), own_file: None, keep: false }
+        Input { path: path.into(), exclude: Vec::new(), own_file: None, table: None, keep: false }
     }
 }
 
@@ -51,10 +59,12 @@ pub struct Fingerprint {
     pub size_bytes: u64,
     /// The directory's manifest.
     pub manifest: Option<Manifest>,
-    /// Rows and columns, when the file is a table.
-    pub table: Option<TableShape>,
+    /// What is in it, when the file is a table.
+    pub table: Option<Table>,
     /// Why a file that is named like a table could not be read as one.
     pub table_problem: Option<String>,
+    /// Whether an earlier reading of an unchanged file was trusted.
+    pub from_cache: bool,
     /// Files that only stand in for the real ones, with their paths relative to the directory
     /// (the empty path for a file itself).
     pub stand_ins: Vec<(String, StandIn)>,
@@ -83,7 +93,16 @@ pub fn fingerprint(
     inputs: &[Input<'_>],
     observer: &dyn Observer,
 ) -> Result<Vec<Fingerprint>, FingerprintError> {
-    fingerprint_keeping(inputs, None, observer)
+    fingerprint_keeping(inputs, None, None, observer)
+}
+
+/// As [`fingerprint`], but files that are unchanged since an earlier reading are not read again.
+pub fn fingerprint_unless_known(
+    inputs: &[Input<'_>],
+    readings: Option<&dyn Readings>,
+    observer: &dyn Observer,
+) -> Result<Vec<Fingerprint>, FingerprintError> {
+    fingerprint_keeping(inputs, None, readings, observer)
 }
 
 /// The digest of one file's bytes.
@@ -91,8 +110,8 @@ pub fn hash_file(
     path: &Path,
     observer: &dyn Observer,
 ) -> Result<FileFingerprint, FingerprintError> {
-    let task = file::Task { path: path.to_owned(), table: None, keep: false };
-    let mut read = file::read_all(&[task], None, observer)?;
+    let task = file::Task { path: path.to_owned(), keep: false };
+    let mut read = file::read_all(&[task], None, None, observer)?;
     Ok(read.remove(0).fingerprint)
 }
 
@@ -100,50 +119,97 @@ pub fn hash_file(
 pub(crate) fn fingerprint_keeping(
     inputs: &[Input<'_>],
     copies: Option<&Copies<'_>>,
+    readings: Option<&dyn Readings>,
     observer: &dyn Observer,
 ) -> Result<Vec<Fingerprint>, FingerprintError> {
     let mut tasks = Vec::new();
     let mut walks = Vec::new();
     for input in inputs {
-        let first = tasks.len();
         if file::kind_of(&input.path)? == Kind::Directory {
             let walk = directory::walk(input)?;
-            tasks.extend(walk.files.iter().map(|file| file::Task {
-                path: file.absolute.clone(),
-                table: None,
-                keep: input.keep,
-            }));
-            walks.push((first, Some(walk)));
+            let files = walk.files.iter().map(|file| file.absolute.clone());
+            tasks.extend(files.map(|path| file::Task { path, keep: input.keep }));
+            walks.push(Some(walk));
         } else {
-            let table = TableFormat::of_path(&input.path);
-            tasks.push(file::Task { path: input.path.clone(), table, keep: input.keep });
-            walks.push((first, None));
+            tasks.push(file::Task { path: input.path.clone(), keep: input.keep });
+            walks.push(None);
         }
     }
-    let read = file::read_all(&tasks, copies, observer)?;
-    let mut read = read.into_iter();
+    // Digests of bytes and of content are taken side by side, each reading the file for itself.
+    let (read, tables) = std::thread::scope(|scope| {
+        let read = scope.spawn(|| file::read_all(&tasks, copies, readings, observer));
+        let tables: Vec<_> = inputs
+            .iter()
+            .zip(&walks)
+            .map(|(input, walk)| input.table.as_ref().filter(|_| walk.is_none()).zip(Some(input)))
+            .map(|wanted| {
+                let (options, input) = wanted?;
+                content::read(&input.path, options, readings, observer)
+            })
+            .collect();
+        (read.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), tables)
+    });
+    let mut read = read?.into_iter();
     let mut results = Vec::with_capacity(inputs.len());
-    for (_, walk) in walks {
-        results.push(match walk {
+    for ((input, walk), table) in inputs.iter().zip(walks).zip(tables) {
+        let result = match walk {
             Some(walk) => directory::assemble(walk, &mut read),
-            None => read.next().map(single),
-        });
+            None => match read.next() {
+                Some(read) => Some(single(input, read, table, readings, observer)?),
+                None => None,
+            },
+        };
+        results.extend(result);
     }
-    Ok(results.into_iter().flatten().collect())
+    Ok(results)
 }
 
-fn single(read: file::Read) -> Fingerprint {
+fn single(
+    input: &Input<'_>,
+    read: file::Read,
+    table: Option<content::Outcome>,
+    readings: Option<&dyn Readings>,
+    observer: &dyn Observer,
+) -> Result<Fingerprint, FingerprintError> {
+    let changed = |table: &content::Outcome| table.stat.as_ref() != Some(&read.stat);
+    let table = match (table, &input.table) {
+        // The rows may be of other bytes than the digest: read them once more.
+        (Some(first), Some(options)) if changed(&first) => {
+            let again = content::read(&input.path, options, None, observer);
+            if again.as_ref().is_none_or(changed) {
+                return Err(FingerprintError::Changed { path: input.path.clone() });
+            }
+            again
+        }
+        (table, _) => table,
+    };
+    let declared = input.table.as_ref().is_some_and(|options| options.columns.is_some());
+    let (table, table_problem) = match table.map(|outcome| outcome.table) {
+        Some(Ok(table)) => (Some(table), None),
+        Some(Err(ContentError::File(error))) => return Err(error.into()),
+        Some(Err(_)) if read.stand_in.is_some() => (None, None),
+        Some(Err(problem)) if declared => {
+            let problem = Box::new(problem);
+            return Err(FingerprintError::Table { path: input.path.clone(), problem });
+        }
+        Some(Err(problem)) => (None, Some(problem.to_string())),
+        None => (None, None),
+    };
     let sha256 = read.fingerprint.sha256;
-    Fingerprint {
+    if let (Some(readings), Some(table), Some(options)) = (readings, &table, &input.table) {
+        readings.note_table(&sha256, &options.way(table.format), table);
+    }
+    Ok(Fingerprint {
         kind: Kind::File,
         sha256,
         size_bytes: read.fingerprint.size_bytes,
         manifest: None,
-        table: read.table,
-        table_problem: read.table_problem,
+        table,
+        table_problem,
+        from_cache: read.from_cache,
         stand_ins: read.stand_in.map(|found| (String::new(), found)).into_iter().collect(),
         kept: read.kept.map(|temporary| (sha256, temporary)).into_iter().collect(),
-    }
+    })
 }
 
 #[cfg(test)]

@@ -7,12 +7,12 @@ use crate::canonical;
 use crate::context::{Context, Step};
 use crate::digest::Sha256;
 use crate::events::{Columns, DerivedFrom, EntryError, Payload};
-use crate::fingerprint::{self, Copies, Fingerprint, Input};
+use crate::fingerprint::{self, Copies, Fingerprint, Input, Readings};
 use crate::layout::Layout;
 use crate::lookup;
 use crate::names::DatasetName;
 use crate::objects;
-use crate::store::{Reader, Registry, StoreError};
+use crate::store::{Cache, Reader, Registry, StoreError};
 
 /// Column names beyond this many bytes go to a payload.
 const INLINE_NAMES_BYTES_MAX: usize = 64 * 1024;
@@ -36,7 +36,15 @@ pub(crate) struct GatheredDataset {
     pub(crate) found: std::rc::Rc<Fingerprint>,
     pub(crate) request: DatasetRequest,
     pub(super) columns: Option<Columns>,
-    payload: Option<Vec<u8>>,
+    payloads: Vec<Vec<u8>>,
+}
+
+impl GatheredDataset {
+    /// The payload with the columns' kinds, digests and profile; always the last.
+    pub(super) fn details(&self) -> Option<Payload> {
+        self.found.table.as_ref()?;
+        self.payloads.last().map(|bytes| Payload::of(bytes))
+    }
 }
 
 pub(super) fn gather(
@@ -80,17 +88,23 @@ pub(super) fn gather(
                 path: path.clone(),
                 exclude: request.exclude.clone(),
                 own_file: Some(&own),
+                table: None,
                 keep: request.store && !request.dry_run,
             });
         }
         for path in &paths {
             let exclude = request.exclude.clone();
-            inputs.push(Input { exclude, ..Input::new(layout.absolute(path)) });
+            let table = Some(request.table_options());
+            inputs.push(Input { exclude, table, ..Input::new(layout.absolute(path)) });
         }
         let temporaries = layout.temporaries();
         let random = || context.random_hex();
         let copies = Copies::new(&temporaries, &random);
-        let mut found = fingerprint::fingerprint_keeping(&inputs, Some(&copies), context.observer)?;
+        let use_cache = request.cache && !request.dry_run;
+        let cache = use_cache.then(|| Cache::open(layout, context)).flatten();
+        let readings = cache.as_ref().map(|cache| cache as &dyn Readings);
+        let mut found =
+            fingerprint::fingerprint_keeping(&inputs, Some(&copies), readings, context.observer)?;
         let artifact = request.artifact.as_ref().map(|_| found.remove(0));
         Ok::<_, RecordError>((artifact, found))
     })?;
@@ -99,10 +113,12 @@ pub(super) fn gather(
     let mut datasets = Vec::new();
     for (index, name, dataset) in keyed {
         let found = std::rc::Rc::clone(&found[index]);
-        request.check_columns(&dataset, &found)?;
-        let (columns, payload) = columns(&found)?;
+        let (columns, names) = columns(&found)?;
+        let details = details(&found)?;
         let path = paths[index].clone();
-        datasets.push(GatheredDataset { name, path, found, request: dataset, columns, payload });
+        let payloads = names.into_iter().chain(details).collect();
+        let request = dataset;
+        datasets.push(GatheredDataset { name, path, found, request, columns, payloads });
     }
     let artifact =
         artifact_path.zip(artifact).map(|(path, found)| GatheredArtifact { path, found });
@@ -150,15 +166,22 @@ fn derived_from(
 /// The columns of a table for the entry, and the payload that holds the names when they are many.
 fn columns(found: &Fingerprint) -> Result<(Option<Columns>, Option<Vec<u8>>), StoreError> {
     let Some(table) = &found.table else { return Ok((None, None)) };
-    let count = table.columns.len() as u64;
-    let size: usize = table.columns.iter().map(|name| name.len() + 3).sum();
+    let names: Vec<_> = table.digest.columns.iter().map(|column| column.name.clone()).collect();
+    let count = names.len() as u64;
+    let size: usize = names.iter().map(|name| name.len() + 3).sum();
     if size <= INLINE_NAMES_BYTES_MAX {
-        let names = Some(table.columns.clone());
+        let names = Some(names);
         return Ok((Some(Columns { count, names, payload: None }), None));
     }
-    let bytes = canonical::to_bytes(&json!(table.columns)).map_err(EntryError::from)?;
-    let payload = Payload { sha256: Sha256::of(&bytes), size_bytes: bytes.len() as u64 };
-    Ok((Some(Columns { count, names: None, payload: Some(payload) }), Some(bytes)))
+    let bytes = canonical::to_bytes(&json!(names)).map_err(EntryError::from)?;
+    let payload = Some(Payload::of(&bytes));
+    Ok((Some(Columns { count, names: None, payload }), Some(bytes)))
+}
+
+/// What is known of a table beyond its entry, as a payload.
+fn details(found: &Fingerprint) -> Result<Option<Vec<u8>>, StoreError> {
+    let Some(table) = &found.table else { return Ok(None) };
+    Ok(Some(canonical::to_bytes(&table.to_json()).map_err(EntryError::from)?))
 }
 
 /// What makes two requests the same: everything but notes, tags, times and the environment.
@@ -203,7 +226,7 @@ pub(super) fn store_bytes(
         }
     }
     for dataset in &gathered.datasets {
-        if let Some(bytes) = &dataset.payload {
+        for bytes in &dataset.payloads {
             kept.push(objects::temporary(layout, bytes, context)?);
         }
         if let Some(manifest) = &dataset.found.manifest {

@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::canonical;
 use crate::events::{Metric, MetricValue, Parameter, ParameterType};
 use crate::names::{MetricName, NameError};
+use crate::readers::schema::{SchemaError, names_from_file};
 
 /// A file of metrics, parameters or features could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -80,27 +79,10 @@ pub fn parameters_from_json(bytes: &[u8]) -> Result<Vec<Parameter>, InputFileErr
 /// Reads column names: a JSON array of them, a JSON object whose values are such arrays, or text
 /// with one name a line.
 pub fn features_from_file(bytes: &[u8]) -> Result<Vec<String>, InputFileError> {
-    let text = std::str::from_utf8(bytes)
-        .map_err(|_| InputFileError::Json("the file is not valid UTF-8".to_owned()))?;
-    if !text.trim_start().starts_with(['[', '{']) {
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-        return Ok(lines.map(str::to_owned).collect());
-    }
-    let shape = || InputFileError::Shape { expected: "column names" };
-    let parsed = canonical::parse(readable(bytes)?.as_bytes());
-    let lists = match parsed.map_err(|error| InputFileError::Json(error.to_string()))? {
-        Value::Array(items) => vec![Value::Array(items)],
-        // serde_json sorts the keys; the order of the lists is that of their names.
-        Value::Object(map) => map.into_iter().map(|(_, value)| value).collect(),
-        _ => return Err(shape()),
-    };
-    let mut names = Vec::new();
-    for list in lists {
-        for name in list.as_array().ok_or_else(shape)? {
-            names.push(name.as_str().ok_or_else(shape)?.to_owned());
-        }
-    }
-    Ok(names)
+    names_from_file(bytes).map_err(|error| match error {
+        SchemaError::Json(problem) => InputFileError::Json(problem),
+        _ => InputFileError::Shape { expected: "column names" },
+    })
 }
 
 fn is_special(text: &str) -> bool {

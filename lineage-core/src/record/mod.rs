@@ -10,19 +10,19 @@ pub use inputs::{
     InputFileError, NamedMetrics, features_from_file, metrics_from_json, parameters_from_json,
 };
 pub use request::{
-    DatasetRequest, ExpectedColumns, RecordError, RecordRequest, RecordSpec, SpecError,
+    DatasetRequest, DeclaredSchema, RecordError, RecordRequest, RecordSpec, SpecError,
 };
 
 use serde::Serialize;
-use serde_json::json;
 
 use self::gather::{Gathered, GatheredDataset, gather, store_bytes};
 use self::place::{MetadataTarget, metadata_target};
 use crate::context::Context;
 use crate::digest::{Kind, Sha256};
 use crate::events::{
-    DatasetUse, EntryError, Event, Hashed, SessionCompleted, TableUse, VersionRecord,
+    DatasetUse, EntryError, Event, Hashed, SchemaSource, SessionCompleted, TableUse, VersionRecord,
 };
+use crate::fingerprint::Typing;
 use crate::lookup;
 use crate::metadata;
 use crate::names::{Label, PointerName};
@@ -293,12 +293,13 @@ fn event(
 fn dataset_use(request: &RecordRequest, dataset: &GatheredDataset) -> DatasetUse {
     let found = &dataset.found;
     let table =
-        found.table.as_ref().zip(dataset.columns.clone()).map(|(shape, columns)| TableUse {
-            format: json!(shape.format).as_str().unwrap_or_default().to_owned(),
-            rows: shape.rows,
+        found.table.as_ref().zip(dataset.columns.clone()).map(|(table, columns)| TableUse {
+            format: table.format.as_str().to_owned(),
+            rows: table.digest.rows,
             columns,
-            content_sha256: None,
-            schema: request.expected_columns.as_ref().map(|expected| expected.source.clone()),
+            content_sha256: Some(table.digest.content_sha256),
+            schema: schema_source(request, table.typing),
+            details: dataset.details(),
         });
     DatasetUse {
         role: dataset.request.role.clone(),
@@ -307,12 +308,23 @@ fn dataset_use(request: &RecordRequest, dataset: &GatheredDataset) -> DatasetUse
         kind: found.kind,
         sha256: found.sha256,
         size_bytes: found.size_bytes,
-        hashed: Hashed::Bytes,
+        hashed: if found.from_cache { Hashed::Cache } else { Hashed::Bytes },
         table,
         transformations: dataset.request.transformations.clone(),
         source: dataset.request.source.clone(),
         row_range: dataset.request.row_range,
         exclude: found.manifest.as_ref().map(|m| m.excludes.clone()).unwrap_or_default(),
+    }
+}
+
+fn schema_source(request: &RecordRequest, typing: Typing) -> Option<SchemaSource> {
+    match typing {
+        Typing::File => None,
+        Typing::Declared => request.schema.as_ref().map(|declared| declared.source.clone()),
+        Typing::Inferred => {
+            let kind = "inferred".to_owned();
+            Some(SchemaSource { kind, sha256: None, given: String::new() })
+        }
     }
 }
 

@@ -10,10 +10,11 @@ use super::inputs::{self, InputFileError};
 use crate::context::Timestamp;
 use crate::events::{Metric, Parameter, RowRange, SchemaSource, Tag};
 use crate::files::FileError;
-use crate::fingerprint::{Fingerprint, FingerprintError, StandIn, TableFormat};
+use crate::fingerprint::{FingerprintError, StandIn, Table, TableOptions};
 use crate::layout::LayoutError;
 use crate::lookup::LookupError;
 use crate::names::{DatasetName, Label, ModelName, NameError, Reference, Role};
+use crate::readers::schema::{DeclaredColumn, SchemaError, columns_from_file};
 use crate::store::StoreError;
 
 /// Why a session was not recorded. Nothing was written.
@@ -62,14 +63,6 @@ pub enum RecordError {
         path: String,
         /// What it is.
         what: StandIn,
-    },
-    /// The columns of a dataset are not those that were declared.
-    #[error("{path}: {problem}")]
-    Columns {
-        /// The dataset.
-        path: String,
-        /// Which column, and what was expected.
-        problem: String,
     },
     /// The dataset that columns should be like has none.
     #[error("{given} has no dataset with known columns in that role")]
@@ -166,13 +159,13 @@ pub struct DatasetRequest {
     pub row_range: Option<RowRange>,
 }
 
-/// Columns that every CSV dataset of the session must have, by name and order.
+/// Columns that every text dataset (CSV, TSV, NDJSON) of the session must have.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ExpectedColumns {
+pub struct DeclaredSchema {
     /// Where they were declared.
     pub source: SchemaSource,
-    /// Their names in order.
-    pub names: Vec<String>,
+    /// Their names in order, and their kinds where those are known.
+    pub columns: Vec<DeclaredColumn>,
 }
 
 /// A whole session to record.
@@ -210,8 +203,12 @@ pub struct RecordRequest {
     pub idempotency_key: Option<String>,
     /// When the session started.
     pub started: Option<Timestamp>,
-    /// Columns that CSV datasets must have.
-    pub expected_columns: Option<ExpectedColumns>,
+    /// Columns that text datasets must have.
+    pub schema: Option<DeclaredSchema>,
+    /// Whether tables are profiled.
+    pub profile: bool,
+    /// Whether datasets that are unchanged since an earlier reading are not read again.
+    pub cache: bool,
     /// Whether to keep the artifact's bytes.
     pub store: bool,
     /// Where to write `metadata.json`.
@@ -244,7 +241,9 @@ impl RecordRequest {
             exclude: Vec::new(),
             idempotency_key: None,
             started: None,
-            expected_columns: None,
+            schema: None,
+            profile: true,
+            cache: true,
             store: true,
             metadata: None,
             allow_stand_in: false,
@@ -291,29 +290,12 @@ impl RecordRequest {
         Ok(())
     }
 
-    pub(super) fn check_columns(
-        &self,
-        dataset: &DatasetRequest,
-        found: &Fingerprint,
-    ) -> Result<(), RecordError> {
-        let (Some(expected), Some(table)) = (&self.expected_columns, &found.table) else {
-            return Ok(());
-        };
-        if table.format == TableFormat::Parquet || table.columns == expected.names {
-            return Ok(());
+    pub(super) fn table_options(&self) -> TableOptions {
+        TableOptions {
+            columns: self.schema.as_ref().map(|schema| schema.columns.clone()),
+            profile: self.profile,
+            ..TableOptions::default()
         }
-        let given = &expected.source.given;
-        let at = (0..).find(|i| table.columns.get(*i) != expected.names.get(*i)).unwrap_or(0);
-        let problem = match (table.columns.get(at), expected.names.get(at)) {
-            (Some(found), Some(wanted)) => {
-                format!("column {} is \"{found}\", {given} says \"{wanted}\"", at + 1)
-            }
-            (Some(found), None) => format!("column {} \"{found}\" is not in {given}", at + 1),
-            (None, _) => {
-                format!("it has {at} columns, {given} says {}", expected.names.len())
-            }
-        };
-        Err(RecordError::Columns { path: dataset.path.display().to_string(), problem })
     }
 }
 
@@ -447,25 +429,26 @@ fn once<T>(name: &str, slot: &mut Option<T>, value: Option<T>) -> Result<(), Spe
     Ok(())
 }
 
-impl ExpectedColumns {
-    /// Column names from a file: a JSON array, a JSON object of arrays, or one name a line.
-    pub fn declared(bytes: &[u8], given: &str) -> Result<ExpectedColumns, InputFileError> {
-        let names = inputs::features_from_file(bytes)?;
+impl DeclaredSchema {
+    /// The columns that a schema file declares (`docs/formats/fingerprint.md`, Schema).
+    pub fn declared(bytes: &[u8], given: &str) -> Result<DeclaredSchema, SchemaError> {
+        let columns = columns_from_file(bytes)?;
         let sha256 = Some(crate::digest::Sha256::of(bytes));
         let source = SchemaSource { kind: "declared".to_owned(), sha256, given: given.to_owned() };
-        Ok(ExpectedColumns { source, names })
+        Ok(DeclaredSchema { source, columns })
     }
 
     /// The columns of a table file; none when it is not one.
     pub fn of_file(
         path: &std::path::Path,
         observer: &dyn crate::context::Observer,
-    ) -> Result<Option<ExpectedColumns>, FingerprintError> {
-        let input = crate::fingerprint::Input::new(path);
+    ) -> Result<Option<DeclaredSchema>, FingerprintError> {
+        let mut input = crate::fingerprint::Input::new(path);
+        input.table = Some(TableOptions::default());
         let found = crate::fingerprint::fingerprint(&[input], observer)?.remove(0);
         let given = path.to_string_lossy().into_owned();
         let source = SchemaSource { kind: "like".to_owned(), sha256: Some(found.sha256), given };
-        Ok(found.table.map(|table| ExpectedColumns { source, names: table.columns }))
+        Ok(found.table.map(|table| DeclaredSchema { source, columns: declared(&table) }))
     }
 
     /// The columns of the first dataset that a version used in a role.
@@ -474,31 +457,32 @@ impl ExpectedColumns {
         reference: &Reference,
         role: &str,
         given: &str,
-    ) -> Result<ExpectedColumns, RecordError> {
+    ) -> Result<DeclaredSchema, RecordError> {
+        let unknown = || RecordError::NoColumns { given: given.to_owned() };
         let version = crate::lookup::version(reader, reference)?;
         let (entry, _) = crate::lookup::entry(reader, version.seq)?;
         let crate::events::Event::SessionCompleted(session) =
             entry.event().map_err(StoreError::from)?
         else {
-            return Err(RecordError::NoColumns { given: given.to_owned() });
+            return Err(unknown());
         };
-        let found = session.datasets.into_iter().find_map(|dataset| {
-            let columns = dataset.table.filter(|_| dataset.role.as_str() == role)?.columns;
-            Some((dataset.sha256, columns))
-        });
-        let (sha256, columns) =
-            found.ok_or_else(|| RecordError::NoColumns { given: given.to_owned() })?;
-        let names = match (columns.names, columns.payload) {
-            (Some(names), _) => names,
-            (None, Some(payload)) => {
-                let bytes = crate::objects::read(reader.layout(), &payload.sha256)?;
-                serde_json::from_slice(&bytes)
-                    .map_err(|_| RecordError::NoColumns { given: given.to_owned() })?
-            }
-            (None, None) => return Err(RecordError::NoColumns { given: given.to_owned() }),
-        };
-        let sha256 = Some(sha256);
-        let source = SchemaSource { kind: "like".to_owned(), sha256, given: given.to_owned() };
-        Ok(ExpectedColumns { source, names })
+        let (sha256, payload) = session
+            .datasets
+            .into_iter()
+            .filter(|dataset| dataset.role.as_str() == role)
+            .find_map(|dataset| Some((dataset.sha256, dataset.table?.details?)))
+            .ok_or_else(unknown)?;
+        let bytes = crate::objects::read(reader.layout(), &payload.sha256)?;
+        let table = Table::from_json(&bytes).ok_or_else(unknown)?;
+        let source =
+            SchemaSource { kind: "like".to_owned(), sha256: Some(sha256), given: given.to_owned() };
+        Ok(DeclaredSchema { source, columns: declared(&table) })
     }
+}
+
+fn declared(table: &Table) -> Vec<DeclaredColumn> {
+    let columns = table.digest.columns.iter();
+    columns
+        .map(|column| DeclaredColumn { name: column.name.clone(), kind: Some(column.kind.clone()) })
+        .collect()
 }

@@ -5,6 +5,7 @@
 //! them again from the log and comparing is the integrity check ([`Fold`]).
 
 mod apply;
+mod cache;
 mod error;
 mod fold;
 mod open;
@@ -12,6 +13,7 @@ mod query;
 mod schema;
 mod write;
 
+pub use cache::Cache;
 pub use error::StoreError;
 pub use fold::{Fold, LogProblem, RowProblem};
 pub use open::{Access, Registry};

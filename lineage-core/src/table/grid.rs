@@ -39,7 +39,7 @@ pub enum TableError {
 }
 
 /// The digest of a table's content (`lineage-table-1`).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct TableDigest {
     /// Rows of the table.
     pub rows: u64,

@@ -1,0 +1,271 @@
+//! The content of a table file: its digest, whatever the format.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
+use arrow::error::ArrowError;
+use parquet::errors::ParquetError;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::file::{self, Stat};
+use super::parallel::{Decoded, Hashed, Job};
+use super::readings::{FileState, Readings};
+use super::{parallel, text};
+use crate::context::Observer;
+use crate::files::{self, FileError};
+use crate::profile::{NamedProfile, ProfileError, TableProfile};
+use crate::readers::arrow_ipc::ArrowReader;
+use crate::readers::compressed::Decompressed;
+use crate::readers::csv::{CsvError, CsvOptions};
+use crate::readers::ndjson::{NdjsonColumns, NdjsonReader};
+use crate::readers::parquet::ParquetTable;
+use crate::readers::{Compression, DeclaredColumn, ReadError, TableFormat};
+use crate::table::{ColumnKind, TableDigest, TableError, columns_of};
+
+/// Why the content of a table could not be had. The file is named by the caller.
+#[derive(Debug, thiserror::Error)]
+pub enum ContentError {
+    /// A column or value has no place in the format.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// Not a Parquet file, or a broken one.
+    #[error(transparent)]
+    Parquet(#[from] ParquetError),
+    /// Not an Arrow file, or a broken one.
+    #[error(transparent)]
+    Arrow(#[from] ArrowError),
+    /// Not a CSV or TSV, or not the declared one.
+    #[error(transparent)]
+    Csv(#[from] CsvError),
+    /// Not Arrow IPC, NDJSON or what the name's compression announces; or not as declared.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A column could not be profiled.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// The file was another when it was read for the second time.
+    #[error("the file changed while it was read")]
+    Changed,
+    /// The bytes could not be read or decompressed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The file could not be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+/// A table without its format.
+pub(super) struct Digested {
+    typing: Typing,
+    digest: TableDigest,
+    profile: Option<TableProfile>,
+}
+
+impl Digested {
+    pub(super) fn of(
+        columns: Vec<(String, ColumnKind)>,
+        hashed: Hashed,
+        typing: Typing,
+    ) -> Digested {
+        let profile = (hashed.profiles.len() == columns.len() && !columns.is_empty()).then(|| {
+            let named = columns.iter().zip(hashed.profiles).map(|((name, kind), profile)| {
+                NamedProfile { name: name.clone(), kind: kind.clone(), profile }
+            });
+            TableProfile::new(named.collect())
+        });
+        let leaves = columns.into_iter().zip(hashed.leaves);
+        let digests = leaves.map(|((name, kind), leaves)| leaves.digest(name, kind)).collect();
+        Digested { typing, digest: TableDigest::of(hashed.rows, digests), profile }
+    }
+}
+
+/// How to read a file as a table.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TableOptions {
+    /// The columns that a text file is declared to have.
+    pub columns: Option<Vec<DeclaredColumn>>,
+    /// Whether to describe the values of each column.
+    pub profile: bool,
+}
+
+/// Who says what kinds a table's columns have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Typing {
+    /// The file.
+    File,
+    /// A schema that was given.
+    Declared,
+    /// All values, by the rules of `docs/formats/fingerprint.md`.
+    Inferred,
+}
+
+/// What is in a table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Table {
+    /// The file format.
+    pub format: TableFormat,
+    /// Who says what kinds the columns have.
+    pub typing: Typing,
+    /// Rows, columns and their digests.
+    #[serde(flatten)]
+    pub digest: TableDigest,
+    /// What the values are like, when it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<TableProfile>,
+}
+
+impl TableOptions {
+    /// Who says what kinds the columns of a text have.
+    pub(super) fn typing(&self) -> Typing {
+        let typed = |columns: &Vec<DeclaredColumn>| columns.iter().all(|c| c.kind.is_some());
+        if self.columns.as_ref().is_some_and(typed) { Typing::Declared } else { Typing::Inferred }
+    }
+
+    /// Everything besides the bytes on which a table's fingerprint depends, as text.
+    pub(super) fn way(&self, format: TableFormat) -> String {
+        let columns = self.columns.iter().flatten();
+        let columns: Vec<_> = columns.map(|c| json!([c.name, c.kind])).collect();
+        let declared = self.columns.is_some().then_some(columns);
+        json!([env!("CARGO_PKG_VERSION"), format, self.profile, declared]).to_string()
+    }
+}
+
+impl Table {
+    /// A `lineage.table/1` document.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        let mut document = json!(self);
+        document["schema"] = json!("lineage.table/1");
+        document
+    }
+
+    /// Reads a `lineage.table/1` document.
+    pub(crate) fn from_json(bytes: &[u8]) -> Option<Table> {
+        serde_json::from_slice(bytes).ok()
+    }
+}
+
+/// A table, or why it is not one, and the state of the file before and after it was read; no state
+/// when that changed.
+pub(super) struct Outcome {
+    pub(super) table: Result<Table, ContentError>,
+    pub(super) stat: Option<Stat>,
+}
+
+/// Reads a file as a table; `None` when its name does not say that it is one.
+pub(super) fn read(
+    path: &Path,
+    options: &TableOptions,
+    readings: Option<&dyn Readings>,
+    observer: &dyn Observer,
+) -> Option<Outcome> {
+    let (format, compression) = TableFormat::of_path(path)?;
+    let metadata = std::fs::metadata(path).ok();
+    let known = readings.zip(metadata.as_ref()).and_then(|(readings, metadata)| {
+        let sha256 = readings.digest(&FileState::of(metadata)?)?;
+        readings.table(&sha256, &options.way(format))
+    });
+    let before = metadata.as_ref().map(file::stat);
+    if let Some(table) = known {
+        return Some(Outcome { table: Ok(table), stat: before });
+    }
+    let inspect = || std::fs::metadata(path).ok().as_ref().map(file::stat);
+    let table = table(path, (format, compression), options, observer);
+    let stat = before.filter(|before| inspect().as_ref() == Some(before));
+    Some(Outcome { table, stat })
+}
+
+fn table(
+    path: &Path,
+    (format, compression): (TableFormat, Compression),
+    options: &TableOptions,
+    observer: &dyn Observer,
+) -> Result<Table, ContentError> {
+    let open = || -> Result<File, ContentError> {
+        let file = files::open_to_read(path).map_err(FileError::io("read", path))?;
+        observer.expect_bytes(file.metadata().map_or(0, |metadata| metadata.len()));
+        Ok(file)
+    };
+    let decompressed = || -> Result<Box<dyn io::Read + Send>, ContentError> {
+        Ok(Box::new(Decompressed::new(Watched { file: open()?, observer }, compression)?))
+    };
+    let Digested { typing, digest, profile } = match format {
+        TableFormat::Csv => text::of_csv(&decompressed, CsvOptions::CSV, options, observer),
+        TableFormat::Tsv => text::of_csv(&decompressed, CsvOptions::TSV, options, observer),
+        TableFormat::Ndjson => of_ndjson(&decompressed, options, observer),
+        TableFormat::Parquet => of_parquet(open()?, options, observer),
+        TableFormat::Arrow => {
+            let reader = match compression {
+                Compression::None => ArrowReader::open(open()?)?,
+                _ => ArrowReader::stream(Decompressed::new(open()?, compression)?)?,
+            };
+            let schema = reader.schema();
+            of_batches(&schema, reader, Typing::File, options, observer)
+        }
+    }?;
+    Ok(Table { format, typing, digest, profile })
+}
+
+/// A file whose reading is watched.
+struct Watched<'a> {
+    file: File,
+    observer: &'a dyn Observer,
+}
+
+impl io::Read for Watched<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read(buffer)?;
+        self.observer.read_bytes(count as u64);
+        Ok(count)
+    }
+}
+
+fn of_ndjson(
+    open: &text::Open<'_>,
+    options: &TableOptions,
+    observer: &dyn Observer,
+) -> Result<Digested, ContentError> {
+    let mut columns = NdjsonColumns::new(options.columns.as_deref())?;
+    columns.read(open()?)?;
+    let rows = columns.rows();
+    let schema = columns.finish();
+    let reader = NdjsonReader::new(open()?, Arc::clone(&schema))?;
+    let found = of_batches(&schema, reader, options.typing(), options, observer)?;
+    if found.digest.rows != rows {
+        return Err(ContentError::Changed);
+    }
+    Ok(found)
+}
+
+fn of_batches(
+    schema: &Schema,
+    mut batches: impl Iterator<Item = Result<RecordBatch, ReadError>> + Send,
+    typing: Typing,
+    options: &TableOptions,
+    observer: &dyn Observer,
+) -> Result<Digested, ContentError> {
+    let columns = columns_of(schema)?;
+    let job = Job { columns: &columns, profile: options.profile, observer };
+    let next = || Ok(batches.next().transpose()?);
+    let decode = |batch| Decoded::whole(&columns, &batch);
+    let hashed = parallel::in_order(&job, next, decode)?;
+    Ok(Digested::of(columns, hashed, typing))
+}
+
+fn of_parquet(
+    file: File,
+    options: &TableOptions,
+    observer: &dyn Observer,
+) -> Result<Digested, ContentError> {
+    let table = ParquetTable::open(file)?;
+    let columns = columns_of(table.schema())?;
+    let read = |run| Ok(table.batches(run)?.map(|batch| Ok(batch?)));
+    let job = Job { columns: &columns, profile: options.profile, observer };
+    let hashed = parallel::by_runs(&job, &table.runs(), read)?;
+    Ok(Digested::of(columns, hashed, Typing::File))
+}

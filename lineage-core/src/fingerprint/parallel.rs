@@ -1,0 +1,364 @@
+//! Hashing the columns of a table on several threads.
+//!
+//! Two ways, with one result. Where any run of blocks can be read by itself (Parquet), threads take
+//! runs and hash them alone. Where rows come one after another (text, Arrow IPC), threads take pieces,
+//! decode them at the same time, and then go through the columns one behind the other, as a wave: a
+//! column takes a piece when it has taken the piece before.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard};
+
+use arrow::array::{ArrayRef, RecordBatch};
+
+use super::content::ContentError;
+use crate::context::Observer;
+use crate::files::FileError;
+use crate::profile::{BlockProfile, BlockProfiler, ColumnProfile, ColumnProfiler, ProfileError};
+use crate::table::{BLOCK_ROWS, ColumnGrid, ColumnKind, ColumnLeaves, TableError, check_columns};
+
+/// The columns of a table by name and kind.
+pub(super) type Columns = [(String, ColumnKind)];
+
+pub(super) fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// A table, or a run of its blocks, on its way to a digest.
+pub(super) struct Job<'a> {
+    pub(super) columns: &'a Columns,
+    pub(super) profile: bool,
+    pub(super) observer: &'a dyn Observer,
+}
+
+/// What the columns of a table came to.
+pub(super) struct Hashed {
+    pub(super) rows: u64,
+    pub(super) leaves: Vec<ColumnLeaves>,
+    /// Of each column, when it was asked for.
+    pub(super) profiles: Vec<ColumnProfile>,
+}
+
+/// One column of a table, or of a run of its blocks.
+struct ColumnWork {
+    grid: ColumnGrid,
+    profiler: Option<Profiler>,
+}
+
+struct Profiler {
+    block: BlockProfiler,
+    rows: usize,
+    block_rows: usize,
+    done: Vec<BlockProfile>,
+}
+
+impl Profiler {
+    fn push(&mut self, kind: &ColumnKind, array: &ArrayRef) -> Result<(), ProfileError> {
+        let mut at = 0;
+        while at < array.len() {
+            let rows = (self.block_rows - self.rows).min(array.len() - at);
+            self.block.push(&array.slice(at, rows))?;
+            self.rows += rows;
+            at += rows;
+            if self.rows == self.block_rows {
+                self.end_block(kind);
+            }
+        }
+        Ok(())
+    }
+
+    fn end_block(&mut self, kind: &ColumnKind) {
+        let block = std::mem::replace(&mut self.block, BlockProfiler::new(kind));
+        let (profile, scratch) = block.finish_reusing();
+        self.block = BlockProfiler::with_scratch(kind, scratch);
+        self.done.push(profile);
+        self.rows = 0;
+    }
+}
+
+/// Rows that are profiled together: a block, or less where many columns would take much memory.
+fn profile_block_rows(columns: usize) -> usize {
+    let most = (BLOCK_ROWS as usize * 64) / columns.max(1);
+    let rows = most.clamp(1024, BLOCK_ROWS as usize);
+    1 << rows.ilog2()
+}
+
+impl ColumnWork {
+    fn new(job: &Job<'_>, kind: &ColumnKind) -> ColumnWork {
+        let profiler = job.profile.then(|| Profiler {
+            block: BlockProfiler::new(kind),
+            rows: 0,
+            block_rows: profile_block_rows(job.columns.len()),
+            done: Vec::new(),
+        });
+        ColumnWork { grid: ColumnGrid::new(kind.clone()), profiler }
+    }
+
+    fn push(&mut self, name: &str, array: &ArrayRef) -> Result<(), ContentError> {
+        let wrong = |problem| TableError::Cell { column: name.to_owned(), problem };
+        self.grid.push(array).map_err(wrong)?;
+        if let Some(profiler) = &mut self.profiler {
+            profiler.push(self.grid.kind(), array)?;
+        }
+        Ok(())
+    }
+
+    /// The profiles of the blocks that are whole by now.
+    fn profiled(&mut self) -> Vec<BlockProfile> {
+        self.profiler.as_mut().map_or_else(Vec::new, |profiler| std::mem::take(&mut profiler.done))
+    }
+
+    fn finish(mut self) -> (ColumnLeaves, Vec<BlockProfile>) {
+        if let Some(profiler) = self.profiler.as_mut().filter(|profiler| profiler.rows > 0) {
+            profiler.end_block(self.grid.kind());
+        }
+        let profiled = self.profiled();
+        (self.grid.finish(), profiled)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// The first of several failures in the order of the table, so that the message does not depend on
+/// the threads.
+struct Failure {
+    index: AtomicU64,
+    error: Mutex<Option<(u64, ContentError)>>,
+}
+
+impl Failure {
+    fn none() -> Failure {
+        Failure { index: AtomicU64::new(u64::MAX), error: Mutex::new(None) }
+    }
+
+    fn note(&self, index: u64, error: ContentError) {
+        let mut first = lock(&self.error);
+        if first.as_ref().is_none_or(|(known, _)| index < *known) {
+            *first = Some((index, error));
+            self.index.store(index, Ordering::Release);
+        }
+    }
+
+    /// Whether what comes after `index` is of no use any more.
+    fn is_before(&self, index: u64) -> bool {
+        self.index.load(Ordering::Acquire) < index
+    }
+
+    fn into_result(self) -> Result<(), ContentError> {
+        match self.error.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()) {
+            Some((_, error)) => Err(error),
+            None => Ok(()),
+        }
+    }
+}
+
+fn on_threads(threads: usize, work: impl Fn() + Sync) {
+    std::thread::scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(&work);
+        }
+        work();
+    });
+}
+
+fn check_interrupted(observer: &dyn Observer) -> Result<(), ContentError> {
+    if observer.interrupted() {
+        return Err(FileError::Interrupted.into());
+    }
+    Ok(())
+}
+
+/// The leaves of a table's columns, and their profiles as far as they are known.
+struct Total {
+    next_run: usize,
+    leaves: Vec<ColumnLeaves>,
+    profilers: Vec<ColumnProfiler>,
+    /// Runs that were hashed before one that precedes them.
+    early: BTreeMap<usize, Vec<(ColumnLeaves, Vec<BlockProfile>)>>,
+}
+
+impl Total {
+    /// Appends a run, and those after it that were waiting for it.
+    fn add(&mut self, index: usize, columns: Vec<(ColumnLeaves, Vec<BlockProfile>)>) {
+        self.early.insert(index, columns);
+        while let Some(columns) = self.early.remove(&self.next_run) {
+            self.next_run += 1;
+            for (index, (leaves, blocks)) in columns.into_iter().enumerate() {
+                self.leaves[index].append(leaves);
+                for block in blocks {
+                    self.profilers[index].absorb(block);
+                }
+            }
+        }
+    }
+}
+
+/// Hashes runs of whole blocks, each on one thread. `read` gives the batches of a run.
+pub(super) fn by_runs<I>(
+    job: &Job<'_>,
+    runs: &[Range<u64>],
+    read: impl Fn(Range<u64>) -> Result<I, ContentError> + Sync,
+) -> Result<Hashed, ContentError>
+where
+    I: Iterator<Item = Result<RecordBatch, ContentError>>,
+{
+    let next = AtomicUsize::new(0);
+    let failure = Failure::none();
+    let total = Mutex::new(Total {
+        next_run: 0,
+        leaves: job.columns.iter().map(|_| ColumnLeaves::default()).collect(),
+        profilers: profilers(job),
+        early: BTreeMap::new(),
+    });
+    let hash = |run: Range<u64>| -> Result<Vec<_>, ContentError> {
+        let mut works: Vec<_> =
+            job.columns.iter().map(|(_, kind)| ColumnWork::new(job, kind)).collect();
+        for batch in read(run)? {
+            check_interrupted(job.observer)?;
+            let batch = batch?;
+            let arrays = works.iter_mut().zip(batch.columns()).zip(job.columns);
+            for ((work, array), (name, _)) in arrays {
+                work.push(name, array)?;
+            }
+        }
+        Ok(works.into_iter().map(ColumnWork::finish).collect())
+    };
+    on_threads(threads().min(runs.len()), || {
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(run) = runs.get(index) else { break };
+            if failure.is_before(index as u64) {
+                break;
+            }
+            match hash(run.clone()) {
+                Ok(columns) => lock(&total).add(index, columns),
+                Err(error) => failure.note(index as u64, error),
+            }
+        }
+    });
+    failure.into_result()?;
+    let total = total.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let rows = runs.last().map_or(0, |run| run.end);
+    Ok(Hashed { rows, leaves: total.leaves, profiles: finished(job, total.profilers) })
+}
+
+fn profilers(job: &Job<'_>) -> Vec<ColumnProfiler> {
+    job.columns.iter().map(|(_, kind)| ColumnProfiler::new(kind.clone())).collect()
+}
+
+fn finished(job: &Job<'_>, profilers: Vec<ColumnProfiler>) -> Vec<ColumnProfile> {
+    match job.profile {
+        true => profilers.into_iter().map(ColumnProfiler::finish).collect(),
+        false => Vec::new(),
+    }
+}
+
+/// A column and the piece that it takes next.
+struct Turn {
+    next: u64,
+    work: ColumnWork,
+    profiler: ColumnProfiler,
+}
+
+/// The rows of a piece: for each column an array, or nothing when the column is not to be hashed.
+pub(super) struct Decoded {
+    pub(super) rows: usize,
+    pub(super) columns: Vec<Option<ArrayRef>>,
+}
+
+impl Decoded {
+    /// All columns of a batch, which must be those of the table.
+    pub(super) fn whole(columns: &Columns, batch: &RecordBatch) -> Result<Decoded, ContentError> {
+        check_columns(columns, batch.schema_ref())?;
+        let arrays = batch.columns().iter().cloned().map(Some).collect();
+        Ok(Decoded { rows: batch.num_rows(), columns: arrays })
+    }
+}
+
+/// Hashes pieces that `next` gives in order, one caller at a time, and `decode` turns into arrays on
+/// any thread.
+pub(super) fn in_order<P>(
+    job: &Job<'_>,
+    next: impl FnMut() -> Result<Option<P>, ContentError> + Send,
+    decode: impl Fn(P) -> Result<Decoded, ContentError> + Sync,
+) -> Result<Hashed, ContentError> {
+    let rows = AtomicU64::new(0);
+    let turn = |((_, kind), profiler): (&(String, ColumnKind), _)| {
+        let work = ColumnWork::new(job, kind);
+        (Mutex::new(Turn { next: 0, work, profiler }), Condvar::new())
+    };
+    let turns: Vec<_> = job.columns.iter().zip(profilers(job)).map(turn).collect();
+    let failure = Failure::none();
+    let source = Mutex::new((0, Some(next)));
+    let take = || {
+        let (index, next) = &mut *lock(&source);
+        let taken = next.as_mut().map(|next| next()).transpose();
+        let taken = taken.map(Option::flatten);
+        if !matches!(taken, Ok(Some(_))) {
+            *next = None;
+        }
+        *index += 1;
+        (*index - 1, taken)
+    };
+    let hash = |index: u64, piece: P| -> Result<(), ContentError> {
+        check_interrupted(job.observer)?;
+        let decoded = decode(piece)?;
+        rows.fetch_add(decoded.rows as u64, Ordering::Relaxed);
+        for (((turn, taken), array), (name, _)) in
+            turns.iter().zip(decoded.columns).zip(job.columns)
+        {
+            let mut turn = lock(turn);
+            while turn.next != index {
+                if failure.is_before(index) {
+                    return Ok(());
+                }
+                turn = taken.wait(turn).unwrap_or_else(|poisoned| poisoned.into_inner());
+            }
+            if let Some(array) = array {
+                turn.work.push(name, &array)?;
+                for block in turn.work.profiled() {
+                    turn.profiler.absorb(block);
+                }
+            }
+            turn.next += 1;
+            taken.notify_all();
+        }
+        Ok(())
+    };
+    let fail = |index: u64, error: ContentError| {
+        failure.note(index, error);
+        for (turn, taken) in &turns {
+            // Whoever looked before the failure was noted is waiting by now.
+            drop(lock(turn));
+            taken.notify_all();
+        }
+    };
+    on_threads(threads(), || {
+        loop {
+            let (index, taken) = take();
+            let result = match taken {
+                Ok(None) => break,
+                Ok(Some(_)) if failure.is_before(index) => break,
+                Ok(Some(piece)) => hash(index, piece),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = result {
+                fail(index, error);
+            }
+        }
+    });
+    failure.into_result()?;
+    let (mut leaves, mut profilers) = (Vec::new(), Vec::new());
+    for (turn, _) in turns {
+        let turn = turn.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let (column, blocks) = turn.work.finish();
+        let mut profiler = turn.profiler;
+        blocks.into_iter().for_each(|block| profiler.absorb(block));
+        leaves.push(column);
+        profilers.push(profiler);
+    }
+    Ok(Hashed { rows: rows.into_inner(), leaves, profiles: finished(job, profilers) })
+}

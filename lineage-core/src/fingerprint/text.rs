@@ -1,0 +1,142 @@
+//! The content of CSV and TSV files: one pass, and a second one over the columns whose kind was not
+//! guessed rightly.
+
+use std::io::Read;
+use std::sync::Mutex;
+
+use super::content::{ContentError, Digested, TableOptions};
+use super::parallel::{self, Decoded, Hashed, Job};
+use crate::context::Observer;
+use crate::files::PageBuffer;
+use crate::readers::csv::{
+    Classes, CsvOptions, Cutter, PIECE_BYTES, Parser, Piece, Scratch, guess,
+};
+use crate::table::ColumnKind;
+
+/// Opens the bytes from their beginning; once for each pass.
+pub(super) type Open<'a> = dyn Fn() -> Result<Box<dyn Read + Send + 'a>, ContentError> + Sync + 'a;
+
+/// The pieces of one pass.
+struct Pieces<'a> {
+    input: Box<dyn Read + Send + 'a>,
+    buffer: PageBuffer,
+    filled: std::ops::Range<usize>,
+    cutter: Cutter,
+    ended: bool,
+    spare: &'a Mutex<Vec<Piece>>,
+}
+
+impl<'a> Pieces<'a> {
+    fn new(
+        open: &'a Open<'_>,
+        options: CsvOptions,
+        spare: &'a Mutex<Vec<Piece>>,
+    ) -> Result<Pieces<'a>, ContentError> {
+        Ok(Pieces {
+            input: open()?,
+            buffer: PageBuffer::new(),
+            filled: 0..0,
+            cutter: Cutter::new(options, PIECE_BYTES),
+            ended: false,
+            spare,
+        })
+    }
+
+    fn next(&mut self) -> Result<Option<Piece>, ContentError> {
+        for piece in lock(self.spare).drain(..) {
+            self.cutter.recycle(piece);
+        }
+        while !self.ended {
+            let mut chunk = &self.buffer.as_slice()[self.filled.clone()];
+            let piece = self.cutter.push(&mut chunk)?;
+            self.filled.start = self.filled.end - chunk.len();
+            if piece.is_some() {
+                return Ok(piece);
+            }
+            let count = self.input.read(self.buffer.as_mut_slice())?;
+            self.filled = 0..count;
+            if count == 0 {
+                self.ended = true;
+                return Ok(self.cutter.finish()?);
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+pub(super) fn of_csv(
+    open: &Open<'_>,
+    dialect: CsvOptions,
+    options: &TableOptions,
+    observer: &dyn Observer,
+) -> Result<Digested, ContentError> {
+    let declared = options.columns.as_deref();
+    let spare = Mutex::new(Vec::new());
+    let mut pieces = Pieces::new(open, dialect, &spare)?;
+    let first = pieces.next()?;
+    let names = pieces.cutter.columns().unwrap_or_default().to_vec();
+    let guessed = match &first {
+        Some(piece) => guess(dialect, &names, piece),
+        None => vec![Classes::NONE; names.len()],
+    };
+    let parser = Parser::new(dialect, &names, declared, &guessed)?;
+    let kinds = parser.columns().map(|(_, kind)| kind.clone());
+    let mut columns: Vec<(String, ColumnKind)> = names.into_iter().zip(kinds).collect();
+    let job = Job { columns: &columns, profile: options.profile, observer };
+    let (mut hashed, classes) = pass(&parser, &job, first, pieces)?;
+    if let Some(again) = parser.second_pass(&classes)? {
+        let places: Vec<usize> = again.columns().map(|(place, _)| place).collect();
+        for (place, kind) in again.columns() {
+            columns[place].1 = kind.clone();
+        }
+        let chosen: Vec<_> = places.iter().map(|place| columns[*place].clone()).collect();
+        let pieces = Pieces::new(open, dialect, &spare)?;
+        let job = Job { columns: &chosen, profile: options.profile, observer };
+        let (second, classes) = pass(&again, &job, None, pieces)?;
+        if again.second_pass(&classes)?.is_some() {
+            return Err(ContentError::Changed);
+        }
+        for (place, leaves) in places.iter().zip(second.leaves) {
+            hashed.leaves[*place] = leaves;
+        }
+        for (place, profile) in places.iter().zip(second.profiles) {
+            hashed.profiles[*place] = profile;
+        }
+    }
+    Ok(Digested::of(columns, hashed, options.typing()))
+}
+
+/// Parses all pieces and hashes their columns. `first` is a piece that was taken already.
+fn pass(
+    parser: &Parser,
+    job: &Job<'_>,
+    mut first: Option<Piece>,
+    mut pieces: Pieces<'_>,
+) -> Result<(Hashed, Vec<Classes>), ContentError> {
+    let spare = pieces.spare;
+    let found = Mutex::new(vec![Classes::NONE; job.columns.len()]);
+    let scratches: Mutex<Vec<Scratch>> = Mutex::new(Vec::new());
+    let next = || match first.take() {
+        Some(piece) => Ok(Some(piece)),
+        None => pieces.next(),
+    };
+    let decode = |piece: Piece| {
+        let mut scratch = lock(&scratches).pop().unwrap_or_default();
+        let parsed = parser.parse(&piece, &mut scratch)?;
+        lock(&scratches).push(scratch);
+        lock(spare).push(piece);
+        for (all, found) in lock(&found).iter_mut().zip(&parsed.classes) {
+            *all |= *found;
+        }
+        let arrays = parsed.batch.columns().iter().cloned().zip(&parsed.contradicted);
+        let columns = arrays.map(|(array, out)| (!out).then_some(array)).collect();
+        Ok(Decoded { rows: parsed.batch.num_rows(), columns })
+    };
+    let hashed = parallel::in_order(job, next, decode)?;
+    let classes = found.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+    Ok((hashed, classes))
+}

@@ -1,0 +1,185 @@
+//! What must hold before a message is handed to the decoder of the `arrow` crate, which slices,
+//! multiplies and allocates by these numbers.
+
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::ipc::{self, CompressionType, Endianness, convert::try_fb_to_schema};
+
+use super::message::check_body;
+use crate::readers::ReadError;
+use crate::table::{ColumnKind, NESTING_DEPTH_MAX, UnsupportedType};
+
+/// Names and metadata of all columns. Parts of a description may be shared, and are copied for each
+/// column, so its own length does not bound this.
+const NAMES_BYTES_MAX: usize = 64 << 20;
+
+/// Rows that a batch may have whatever its size: rows of nulls take no bytes.
+const ROWS_ALWAYS: u64 = 1 << 24;
+
+/// How often a compressed byte can be repeated: a block of zstd, and a length of LZ4.
+const ZSTD_RATIO_MAX: u64 = 1 << 15;
+const LZ4_RATIO_MAX: u64 = 256;
+
+/// The schema, when every column is of a type that can be read.
+pub(super) fn schema(schema: ipc::Schema<'_>, offset: u64) -> Result<Schema, ReadError> {
+    if schema.endianness() != Endianness::Little {
+        return Err(ReadError::Unsupported("big-endian Arrow data".to_owned()));
+    }
+    let mut bytes_left = NAMES_BYTES_MAX;
+    spend(&mut bytes_left, schema.custom_metadata().into_iter().flatten(), offset)?;
+    for field in schema.fields().into_iter().flatten() {
+        check_description(field, 0, &mut bytes_left, offset)?;
+    }
+    let schema = try_fb_to_schema(schema).map_err(ReadError::arrow(offset))?;
+    for field in schema.fields() {
+        ColumnKind::of(field)?;
+        check_type(field.data_type(), field)?;
+    }
+    Ok(schema)
+}
+
+fn check_description(
+    field: ipc::Field<'_>,
+    depth: usize,
+    bytes_left: &mut usize,
+    offset: u64,
+) -> Result<(), ReadError> {
+    let name = field.name().unwrap_or_default();
+    let refused = |data_type: &str| UnsupportedType {
+        data_type: data_type.to_owned(),
+        column: name.chars().take(200).collect(),
+    };
+    // Converting the description of a union can fail in ways that are no errors.
+    if field.type_type() == ipc::Type::Union {
+        return Err(refused("Union").into());
+    }
+    if depth > NESTING_DEPTH_MAX {
+        return Err(refused("a type that is nested too deeply").into());
+    }
+    take(bytes_left, name.len(), offset)?;
+    spend(bytes_left, field.custom_metadata().into_iter().flatten(), offset)?;
+    for child in field.children().into_iter().flatten() {
+        check_description(child, depth + 1, bytes_left, offset)?;
+    }
+    Ok(())
+}
+
+fn spend<'a>(
+    bytes_left: &mut usize,
+    metadata: impl Iterator<Item = ipc::KeyValue<'a>>,
+    offset: u64,
+) -> Result<(), ReadError> {
+    for pair in metadata {
+        take(bytes_left, pair.key().map_or(0, str::len), offset)?;
+        take(bytes_left, pair.value().map_or(0, str::len), offset)?;
+    }
+    Ok(())
+}
+
+fn take(bytes_left: &mut usize, bytes: usize, offset: u64) -> Result<(), ReadError> {
+    *bytes_left = bytes_left
+        .checked_sub(bytes)
+        .ok_or_else(|| ReadError::damaged(offset, "its columns have too much metadata"))?;
+    Ok(())
+}
+
+/// Refuses parameters of a type which no writer gives and for which the decoder panics.
+fn check_type(data_type: &DataType, column: &Field) -> Result<(), UnsupportedType> {
+    let inner = |field: &Field| check_type(field.data_type(), column);
+    let sound = match data_type {
+        DataType::FixedSizeBinary(size) => *size >= 0,
+        DataType::FixedSizeList(child, size) => {
+            inner(child)?;
+            *size >= 0
+        }
+        DataType::List(child)
+        | DataType::LargeList(child)
+        | DataType::ListView(child)
+        | DataType::LargeListView(child)
+        | DataType::Map(child, _) => {
+            inner(child)?;
+            true
+        }
+        DataType::Struct(fields) => {
+            fields.iter().try_for_each(|field| inner(field))?;
+            true
+        }
+        DataType::Dictionary(_, values) => {
+            check_type(values, column)?;
+            true
+        }
+        DataType::RunEndEncoded(ends, values) => {
+            inner(values)?;
+            matches!(ends.data_type(), DataType::Int16 | DataType::Int32 | DataType::Int64)
+        }
+        _ => true,
+    };
+    if sound {
+        return Ok(());
+    }
+    let column = column.name().clone();
+    Err(UnsupportedType { data_type: data_type.to_string(), column })
+}
+
+/// Checks every number in the description of a batch against its body. Returns how many bytes its
+/// buffers have when they are decompressed.
+pub(super) fn batch(
+    batch: ipc::RecordBatch<'_>,
+    body: &[u8],
+    offset: u64,
+) -> Result<u64, ReadError> {
+    let damaged = |problem: &str| ReadError::damaged(offset, problem);
+    let ratio_max = match batch.compression().map(|compression| compression.codec()) {
+        None => None,
+        Some(CompressionType::ZSTD) => Some(ZSTD_RATIO_MAX),
+        Some(CompressionType::LZ4_FRAME) => Some(LZ4_RATIO_MAX),
+        Some(_) => return Err(ReadError::Unsupported("this compression of Arrow data".to_owned())),
+    };
+    let (mut stored_bytes, mut size_bytes) = (0_usize, 0_u64);
+    for buffer in batch.buffers().into_iter().flatten() {
+        let bytes = slice(body, buffer.offset(), buffer.length())
+            .ok_or_else(|| damaged("a buffer lies outside of its batch"))?;
+        stored_bytes += bytes.len();
+        // Buffers that overlap could be copied, and so fill memory, a million times.
+        if stored_bytes > body.len() {
+            return Err(damaged("the buffers of a batch overlap"));
+        }
+        let size = match ratio_max {
+            Some(ratio_max) => decompressed_bytes(bytes, ratio_max)
+                .ok_or_else(|| damaged("a compressed buffer has an impossible length"))?,
+            None => bytes.len() as u64,
+        };
+        size_bytes = size_bytes.saturating_add(size);
+    }
+    check_body(size_bytes)?;
+    let rows_max = ROWS_ALWAYS.max(8 * size_bytes);
+    let rows = |rows: i64| u64::try_from(rows).ok().filter(|rows| *rows <= rows_max);
+    let impossible = || damaged("a batch has an impossible number of rows");
+    rows(batch.length()).ok_or_else(impossible)?;
+    for node in batch.nodes().into_iter().flatten() {
+        let length = rows(node.length()).ok_or_else(impossible)?;
+        rows(node.null_count()).filter(|nulls| *nulls <= length).ok_or_else(impossible)?;
+    }
+    Ok(size_bytes)
+}
+
+fn slice(body: &[u8], offset: i64, length: i64) -> Option<&[u8]> {
+    let (offset, length) = (usize::try_from(offset).ok()?, usize::try_from(length).ok()?);
+    body.get(offset..offset.checked_add(length)?)
+}
+
+/// The length that a compressed buffer declares in its first eight bytes; -1 is for bytes that are
+/// stored as they are.
+fn decompressed_bytes(bytes: &[u8], ratio_max: u64) -> Option<u64> {
+    if bytes.is_empty() {
+        return Some(0);
+    }
+    let (declared, stored) = bytes.split_first_chunk::<8>()?;
+    let stored = stored.len() as u64;
+    match i64::from_le_bytes(*declared) {
+        -1 => Some(stored),
+        declared => {
+            let declared = u64::try_from(declared).ok()?;
+            (declared <= stored.saturating_mul(ratio_max)).then_some(declared)
+        }
+    }
+}

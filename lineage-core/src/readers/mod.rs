@@ -1,0 +1,22 @@
+//! Readers of tables: from the bytes of a file to Arrow record batches, in bounded memory
+//! (`docs/formats/fingerprint.md`, Which files are tables).
+//!
+//! Input may be hostile. Every declared size is checked against what is really there before anything
+//! is allocated by it, and nothing here panics: the release build aborts on a panic.
+
+pub mod arrow_ipc;
+pub mod compressed;
+pub mod csv;
+mod error;
+mod format;
+pub mod ndjson;
+pub(crate) mod parquet;
+pub mod schema;
+pub mod text;
+
+pub use error::ReadError;
+pub use format::{Compression, TableFormat};
+pub use schema::{DeclaredColumn, SchemaError};
+
+/// The most rows of one batch that a reader hands on: a block of the content digest.
+pub const BATCH_ROWS_MAX: usize = 65_536;

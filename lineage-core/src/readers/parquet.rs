@@ -1,0 +1,308 @@
+//! Parquet files: any run of rows as batches, so that several threads can share a file.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{Array, RecordBatch, make_array};
+use arrow::compute;
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
+use arrow::error::ArrowError;
+use bytes::Bytes;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
+    ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
+};
+use parquet::basic::Type as PhysicalType;
+use parquet::errors::ParquetError;
+use parquet::file::reader::{ChunkReader, Length};
+
+use crate::files;
+
+/// A Parquet file that can be read from several threads.
+pub(crate) struct ParquetTable {
+    input: SharedFile,
+    metadata: ArrowReaderMetadata,
+    /// The same with INT96 timestamps in whole seconds, to find those that nanoseconds cannot hold.
+    int96: Option<(ArrowReaderMetadata, Vec<usize>)>,
+    /// The first row of each row group, and the number of all rows.
+    row_group_starts: Vec<u64>,
+    row_bytes: u64,
+}
+
+/// Batches are made of so many bytes, about, and of at most a block of rows.
+const BATCH_BYTES: u64 = 16 * 1024 * 1024;
+const BATCH_ROWS_MAX: u64 = crate::table::BLOCK_ROWS;
+
+/// Page indexes are not needed.
+fn options(schema: SchemaRef) -> ArrowReaderOptions {
+    ArrowReaderOptions::new().with_schema(schema)
+}
+
+impl ParquetTable {
+    /// Reads the footer.
+    pub(crate) fn open(file: File) -> Result<ParquetTable, ParquetError> {
+        let size_bytes = file.metadata()?.len();
+        let input = SharedFile { file: Arc::new(file), size_bytes };
+        let plain = ArrowReaderMetadata::load(&input, ArrowReaderOptions::new())?;
+        let with = |schema: Schema| {
+            ArrowReaderMetadata::try_new(Arc::clone(plain.metadata()), options(Arc::new(schema)))
+        };
+        // Strings as views are quicker to decode; a schema that does not allow it is read as it is.
+        let metadata = with(with_views(plain.schema())).unwrap_or_else(|_| plain.clone());
+        let int96 = int96_columns(&metadata)?;
+        let int96 = match int96.is_empty() {
+            true => None,
+            false => Some((with(with_seconds(metadata.schema(), &int96))?, int96)),
+        };
+        let mut row_group_starts = vec![0];
+        let (mut rows, mut table_bytes) = (0u64, 0u64);
+        for row_group in metadata.metadata().row_groups() {
+            let invalid = || ParquetError::General("the footer's row counts are not valid".into());
+            let count = u64::try_from(row_group.num_rows()).map_err(|_| invalid())?;
+            rows = rows.checked_add(count).ok_or_else(invalid)?;
+            row_group_starts.push(rows);
+            let bytes = u64::try_from(row_group.total_byte_size()).unwrap_or(0);
+            table_bytes = table_bytes.saturating_add(bytes);
+        }
+        let row_bytes = table_bytes / rows.max(1);
+        Ok(ParquetTable { input, metadata, int96, row_group_starts, row_bytes })
+    }
+
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        self.metadata.schema()
+    }
+
+    pub(crate) fn rows(&self) -> u64 {
+        self.row_group_starts.last().copied().unwrap_or(0)
+    }
+
+    /// Runs of whole blocks that together are the table, none so long that threads wait for one
+    /// another; they end with a row group where they can, so that no page is decoded twice.
+    pub(crate) fn runs(&self) -> Vec<Range<u64>> {
+        const BLOCKS_MAX: u64 = 4;
+        let block = crate::table::BLOCK_ROWS;
+        let mut runs = Vec::new();
+        let mut start = 0;
+        while start < self.rows() {
+            let longest = (start + BLOCKS_MAX * block).min(self.rows());
+            let whole = |end: &&u64| **end > start && **end <= longest && **end % block == 0;
+            let end = self.row_group_starts.iter().rev().find(whole).copied().unwrap_or(longest);
+            runs.push(start..end);
+            start = end;
+        }
+        runs
+    }
+
+    /// The rows of a run in order, in batches that never cross a block.
+    pub(crate) fn batches(&self, run: Range<u64>) -> Result<ParquetBatches, ParquetError> {
+        let batch_rows = (BATCH_BYTES / self.row_bytes.max(1)).clamp(1, BATCH_ROWS_MAX);
+        // The largest power of two divides a block.
+        let batch_rows = 1 << batch_rows.ilog2();
+        let main = self.reader(&self.metadata, &run, batch_rows, None)?;
+        let seconds = match &self.int96 {
+            None => None,
+            Some((metadata, columns)) => {
+                let mask =
+                    ProjectionMask::roots(metadata.parquet_schema(), columns.iter().copied());
+                Some((self.reader(metadata, &run, batch_rows, Some(mask))?, columns.clone()))
+            }
+        };
+        Ok(ParquetBatches { main, seconds, rows_left: run.end - run.start })
+    }
+
+    fn reader(
+        &self,
+        metadata: &ArrowReaderMetadata,
+        run: &Range<u64>,
+        batch_rows: u64,
+        mask: Option<ProjectionMask>,
+    ) -> Result<ParquetRecordBatchReader, ParquetError> {
+        let starts = &self.row_group_starts;
+        let first = starts.partition_point(|start| *start <= run.start).saturating_sub(1);
+        let last = starts.partition_point(|start| *start < run.end).min(starts.len() - 1);
+        let skipped = (run.start - starts[first]) as usize;
+        let after = (starts[last] - run.end) as usize;
+        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
+            self.input.clone(),
+            metadata.clone(),
+        )
+        .with_row_groups((first..last).collect())
+        .with_batch_size(batch_rows as usize);
+        if skipped > 0 || after > 0 {
+            builder = builder.with_row_selection(RowSelection::from(vec![
+                RowSelector::skip(skipped),
+                RowSelector::select((run.end - run.start) as usize),
+            ]));
+        }
+        if let Some(mask) = mask {
+            builder = builder.with_projection(mask);
+        }
+        builder.build()
+    }
+}
+
+/// Batches of a run of rows.
+pub(crate) struct ParquetBatches {
+    main: ParquetRecordBatchReader,
+    seconds: Option<(ParquetRecordBatchReader, Vec<usize>)>,
+    rows_left: u64,
+}
+
+impl Iterator for ParquetBatches {
+    type Item = Result<RecordBatch, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.main.next() {
+            Some(batch) => Some(batch.and_then(|batch| self.checked(batch))),
+            None if self.rows_left == 0 => None,
+            None => {
+                self.rows_left = 0;
+                let problem = "fewer rows than the footer says".to_owned();
+                Some(Err(ArrowError::ParquetError(problem)))
+            }
+        }
+    }
+}
+
+impl ParquetBatches {
+    /// Refuses INT96 timestamps that overflowed when they became nanoseconds.
+    fn checked(&mut self, batch: RecordBatch) -> Result<RecordBatch, ArrowError> {
+        self.rows_left = self.rows_left.saturating_sub(batch.num_rows() as u64);
+        let Some((reader, columns)) = &mut self.seconds else { return Ok(batch) };
+        let seconds = reader.next().transpose()?;
+        let type_of_seconds = DataType::Timestamp(TimeUnit::Second, None);
+        for (position, column) in columns.iter().enumerate() {
+            let name = batch.schema_ref().field(*column).name();
+            let overflow = || {
+                let problem = format!(
+                    "column \"{name}\" has an INT96 timestamp that nanoseconds cannot hold"
+                );
+                ArrowError::ParquetError(problem)
+            };
+            let expected = seconds.as_ref().ok_or_else(overflow)?.column(position);
+            let nanoseconds = batch.column(*column);
+            let floor = floor_seconds(nanoseconds.as_ref())?;
+            let expected = compute::cast(expected, &type_of_seconds)?;
+            if floor.to_data() != expected.to_data() {
+                return Err(overflow());
+            }
+        }
+        Ok(batch)
+    }
+}
+
+/// Nanoseconds as whole seconds, rounded down.
+fn floor_seconds(array: &dyn Array) -> Result<arrow::array::ArrayRef, ArrowError> {
+    use arrow::array::AsArray as _;
+    use arrow::datatypes::{TimestampNanosecondType, TimestampSecondType};
+    let nanoseconds = array
+        .as_primitive_opt::<TimestampNanosecondType>()
+        .ok_or_else(|| ArrowError::CastError("INT96 is not read as nanoseconds".to_owned()))?;
+    let seconds =
+        nanoseconds.unary::<_, TimestampSecondType>(|value| value.div_euclid(1_000_000_000));
+    Ok(make_array(seconds.into()))
+}
+
+/// The columns at the top of the schema that are INT96; one deeper inside is refused.
+fn int96_columns(metadata: &ArrowReaderMetadata) -> Result<Vec<usize>, ParquetError> {
+    let schema = metadata.parquet_schema();
+    let mut found = Vec::new();
+    for (leaf, column) in schema.columns().iter().enumerate() {
+        if column.physical_type() != PhysicalType::INT96 {
+            continue;
+        }
+        if column.path().parts().len() > 1 {
+            let name = column.path().string();
+            return Err(ParquetError::General(format!(
+                "not supported: INT96 timestamps inside a nested column ({name})"
+            )));
+        }
+        found.push(schema.get_column_root_idx(leaf));
+    }
+    Ok(found)
+}
+
+fn with_views(schema: &Schema) -> Schema {
+    let fields = schema.fields().iter().map(viewed).collect::<Fields>();
+    Schema::new_with_metadata(fields, schema.metadata().clone())
+}
+
+fn viewed(field: &FieldRef) -> FieldRef {
+    let data_type = match field.data_type() {
+        DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
+        DataType::Binary | DataType::LargeBinary => DataType::BinaryView,
+        DataType::Dictionary(_, values) => match **values {
+            DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
+            DataType::Binary | DataType::LargeBinary => DataType::BinaryView,
+            _ => return Arc::clone(field),
+        },
+        DataType::List(child) => DataType::List(viewed(child)),
+        DataType::LargeList(child) => DataType::LargeList(viewed(child)),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(viewed).collect()),
+        _ => return Arc::clone(field),
+    };
+    Arc::new(Field::clone(field).with_data_type(data_type))
+}
+
+fn with_seconds(schema: &Schema, columns: &[usize]) -> Schema {
+    let seconds = |(index, field): (usize, &FieldRef)| match columns.contains(&index) {
+        true => {
+            let data_type = DataType::Timestamp(TimeUnit::Second, None);
+            Arc::new(Field::clone(field).with_data_type(data_type))
+        }
+        false => Arc::clone(field),
+    };
+    let fields = schema.fields().iter().enumerate().map(seconds).collect::<Fields>();
+    Schema::new_with_metadata(fields, schema.metadata().clone())
+}
+
+/// A file that is read by position, so that threads do not move one another's cursor.
+#[derive(Clone)]
+struct SharedFile {
+    file: Arc<File>,
+    size_bytes: u64,
+}
+
+impl Length for SharedFile {
+    fn len(&self) -> u64 {
+        self.size_bytes
+    }
+}
+
+impl ChunkReader for SharedFile {
+    type T = io::BufReader<At>;
+
+    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
+        let at = At { file: Arc::clone(&self.file), position: start };
+        Ok(io::BufReader::with_capacity(16 * 1024, at))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        // A length that the file cannot have is refused before memory is asked for.
+        let end = start.checked_add(length as u64);
+        if end.is_none_or(|end| end > self.size_bytes) {
+            return Err(ParquetError::EOF("the file ends within a page".to_owned()));
+        }
+        let mut bytes = vec![0; length];
+        let mut at = At { file: Arc::clone(&self.file), position: start };
+        at.read_exact(&mut bytes)?;
+        Ok(bytes.into())
+    }
+}
+
+/// A cursor of its own on a shared file.
+struct At {
+    file: Arc<File>,
+    position: u64,
+}
+
+impl Read for At {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = files::read_at(&self.file, buffer, self.position)?;
+        self.position += count as u64;
+        Ok(count)
+    }
+}
