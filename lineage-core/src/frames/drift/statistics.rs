@@ -124,7 +124,7 @@ pub(super) fn kolmogorov_smirnov(left: &[u64], right: &[u64]) -> Option<Kolmogor
 
 /// The chance that the limiting distribution of Kolmogorov and Smirnov exceeds `x` (Smirnov 1948). Of
 /// its two series, each is taken where four terms are enough for a double.
-fn smirnov_tail(x: f64) -> f64 {
+pub(super) fn smirnov_tail(x: f64) -> f64 {
     use std::f64::consts::PI;
     if x < 0.04 {
         return 1.0;
