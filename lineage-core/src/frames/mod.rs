@@ -4,12 +4,14 @@
 
 mod cells;
 mod convert;
+mod drift;
 mod join;
 mod source;
 
 use polars::prelude::{DataFrame, LazyFrame, PolarsError};
 
 pub use convert::{FrameBatches, batches, dataframe};
+pub use drift::{ColumnDrift, DriftError, KolmogorovSmirnov, Shift, TableDrift, drift};
 pub use join::{
     ChangedColumn, JoinError, KeyedDifference, KeyedOptions, NotCompared, ROWS_MAX, RowExample,
     Side, difference_by_key,

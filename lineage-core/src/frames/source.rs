@@ -46,6 +46,11 @@ impl<'a> Source<'a> {
         })
     }
 
+    /// Names and types of the columns.
+    pub(super) fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
     /// Names and kinds of the columns.
     pub(super) fn columns(&self) -> &[(String, ColumnKind)] {
         &self.columns

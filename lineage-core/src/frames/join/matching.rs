@@ -7,16 +7,10 @@ use polars::prelude::{
     UInt64Chunked,
 };
 
-use super::JoinError;
 use super::pairing::Pairing;
 use super::rows::{Bucket, KeyedRows};
+use super::{JoinError, KeyedOptions};
 use crate::frames::FramesError;
-
-/// Changed rows of which the changed cells are counted, at most.
-const CHANGED_ROWS_MAX: usize = 1_000_000;
-
-/// Cells of changed rows of which digests are held, at most: 8 bytes each.
-const CHANGED_CELLS_MAX: usize = 32 * 1024 * 1024;
 
 /// How the rows of two tables match.
 pub(super) struct Matched {
@@ -60,7 +54,7 @@ impl First {
 pub(super) fn matched(
     left: KeyedRows,
     right: KeyedRows,
-    examples_max: usize,
+    options: &KeyedOptions,
     pairing: &Pairing,
 ) -> Result<Matched, JoinError> {
     let mut matched = Matched {
@@ -69,10 +63,10 @@ pub(super) fn matched(
         removed: 0,
         changed: 0,
         changed_rows: Vec::new(),
-        changed_rows_max: CHANGED_ROWS_MAX.min(CHANGED_CELLS_MAX / pairing.width().max(1)),
-        first_added: First::new(examples_max),
-        first_removed: First::new(examples_max),
-        first_changed: First::new(examples_max),
+        changed_rows_max: options.changed_cells_max / pairing.width().max(1),
+        first_added: First::new(options.examples_max),
+        first_removed: First::new(options.examples_max),
+        first_changed: First::new(options.examples_max),
     };
     for (left, right) in left.buckets.into_iter().zip(right.buckets) {
         matched.join(left, right).map_err(FramesError::from)?;

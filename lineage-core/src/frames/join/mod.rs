@@ -24,11 +24,14 @@ pub struct KeyedOptions {
     pub rows_max: u64,
     /// How many rows of each sort are named.
     pub examples_max: usize,
+    /// More cells than these in the changed rows, and the changed ones are not counted by column.
+    /// Each takes 8 bytes.
+    pub changed_cells_max: usize,
 }
 
 impl Default for KeyedOptions {
     fn default() -> Self {
-        KeyedOptions { rows_max: ROWS_MAX, examples_max: 10 }
+        KeyedOptions { rows_max: ROWS_MAX, examples_max: 10, changed_cells_max: 32 * 1024 * 1024 }
     }
 }
 
@@ -210,7 +213,7 @@ pub fn difference_by_key(
         removed_examples: Vec::new(),
         changed_examples: Vec::new(),
     };
-    let matched = matching::matched(rows_left, rows_right, options.examples_max, &pairing)?;
+    let matched = matching::matched(rows_left, rows_right, options, &pairing)?;
     difference.unchanged = matched.unchanged;
     difference.added = matched.added;
     difference.removed = matched.removed;
