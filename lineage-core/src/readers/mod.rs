@@ -9,6 +9,7 @@ pub mod compressed;
 mod error;
 mod format;
 pub mod ndjson;
+pub mod partitioned;
 pub mod schema;
 pub mod text;
 
