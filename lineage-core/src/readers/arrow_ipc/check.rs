@@ -3,6 +3,10 @@
 
 use std::collections::VecDeque;
 
+use arrow::array::types::{
+    Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type, DecimalType,
+    validate_decimal_precision_and_scale,
+};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::ipc::{self, CompressionType, Endianness, convert::try_fb_to_schema};
 
@@ -113,6 +117,10 @@ fn check_type(data_type: &DataType, column: &Field) -> Result<(), UnsupportedTyp
             inner(values)?;
             matches!(ends.data_type(), DataType::Int16 | DataType::Int32 | DataType::Int64)
         }
+        DataType::Decimal32(precision, scale) => fits::<Decimal32Type>(*precision, *scale),
+        DataType::Decimal64(precision, scale) => fits::<Decimal64Type>(*precision, *scale),
+        DataType::Decimal128(precision, scale) => fits::<Decimal128Type>(*precision, *scale),
+        DataType::Decimal256(precision, scale) => fits::<Decimal256Type>(*precision, *scale),
         _ => true,
     };
     if sound {
@@ -120,6 +128,10 @@ fn check_type(data_type: &DataType, column: &Field) -> Result<(), UnsupportedTyp
     }
     let column = column.name().clone();
     Err(UnsupportedType { data_type: data_type.to_string(), column })
+}
+
+fn fits<T: DecimalType>(precision: u8, scale: i8) -> bool {
+    validate_decimal_precision_and_scale::<T>(precision, scale).is_ok()
 }
 
 /// Checks every number in the description of a batch of these columns against its body. Returns how
@@ -249,6 +261,26 @@ fn decompressed_bytes(bytes: &[u8], ratio_max: u64) -> Option<u64> {
         declared => {
             let declared = u64::try_from(declared).ok()?;
             (declared <= stored.saturating_mul(ratio_max)).then_some(declared)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_compressed_buffer_cannot_declare_what_it_cannot_hold() {
+        let buffer =
+            |declared: i64, stored: usize| [&declared.to_le_bytes()[..], &vec![0; stored]].concat();
+        assert_eq!(decompressed_bytes(&[], 256), Some(0));
+        assert_eq!(decompressed_bytes(&buffer(0, 5), 256), Some(0));
+        assert_eq!(decompressed_bytes(&buffer(-1, 5), 256), Some(5));
+        assert_eq!(decompressed_bytes(&buffer(1280, 5), 256), Some(1280));
+        for impossible in
+            [buffer(1281, 5), buffer(1, 0), buffer(-2, 5), buffer(i64::MAX, 5), vec![0; 7]]
+        {
+            assert_eq!(decompressed_bytes(&impossible, 256), None);
         }
     }
 }

@@ -14,7 +14,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::ipc::MessageHeader;
 use arrow::ipc::reader::{RecordBatchDecoder, read_dictionary};
@@ -59,6 +59,9 @@ impl ArrowReader {
         file.seek(SeekFrom::Start(0))?;
         if message::is_file(&first) {
             return ArrowReader::blocks(file, size_bytes);
+        }
+        if first.starts_with(b"FEA1") {
+            return Err(ReadError::Unsupported("Feather version 1".to_owned()));
         }
         ArrowReader::stream(file)
     }
@@ -180,8 +183,9 @@ impl ArrowReader {
         let known = &mut self.dictionaries;
         let former = known.by_id.get(&dictionary.id());
         if dictionary.isDelta() {
-            if former.is_some_and(|values| values.data_type().is_nested()) {
-                let what = "additions to a dictionary of lists, structs or maps";
+            // Joining these can overflow, which is a panic.
+            if values.is_nested() || matches!(values, DataType::RunEndEncoded(..)) {
+                let what = "additions to a dictionary of lists, structs, maps or runs";
                 return Err(ReadError::Unsupported(what.to_owned()));
             }
             size_bytes += known.size_bytes.get(&dictionary.id()).copied().unwrap_or_default();

@@ -1,6 +1,7 @@
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::{
     Array, ArrayRef, BinaryViewArray, BooleanArray, Decimal128Array, DictionaryArray,
@@ -142,7 +143,10 @@ fn files_and_streams_come_back_as_they_were_written() {
 fn large_batches_are_cut_into_blocks() {
     let column: ArrayRef = Arc::new(Int64Array::from_iter_values(0..150_000));
     let whole = RecordBatch::try_from_iter([("a", column)]).unwrap();
-    for bytes in [as_file(&[whole.clone()], None), as_stream(&[whole.clone()], CODECS[2])] {
+    for bytes in [
+        as_file(std::slice::from_ref(&whole), None),
+        as_stream(std::slice::from_ref(&whole), CODECS[2]),
+    ] {
         let batches = read(&bytes).unwrap();
         let rows: Vec<_> = batches.iter().map(RecordBatch::num_rows).collect();
         assert_eq!(rows, [65_536, 65_536, 18_928]);
@@ -157,7 +161,10 @@ fn tables_without_columns_or_rows_are_read() {
     let no_columns = RecordBatch::try_new_with_options(empty, vec![], &options).unwrap();
     assert_eq!(read(&as_file(&[no_columns], None)).unwrap()[0].num_rows(), 3);
     let no_rows = batch(0);
-    for bytes in [as_file(&[no_rows.clone()], None), as_stream(&[no_rows.clone()], None)] {
+    for bytes in [
+        as_file(std::slice::from_ref(&no_rows), None),
+        as_stream(std::slice::from_ref(&no_rows), None),
+    ] {
         let mut reader = ArrowReader::open(opened(&bytes)).unwrap();
         assert_eq!(reader.schema(), no_rows.schema());
         assert!(reader.next().is_none());
@@ -210,17 +217,129 @@ fn no_flipped_byte_panics() {
     for codec in CODECS {
         for bytes in [as_file(&[batch(9)], codec), as_stream(&[batch(9)], codec)] {
             for at in 0..bytes.len() {
-                for mask in [0x01, 0x80, 0xff] {
+                for mask in [0xff, 1 << (at % 8)] {
                     let mut damaged = bytes.clone();
                     damaged[at] ^= mask;
-                    if let Ok(batches) = read(&damaged) {
-                        // What is handed on is sound.
-                        for column in batches.iter().flat_map(|batch| batch.columns()) {
-                            column.to_data().validate_full().unwrap();
-                        }
-                    }
+                    check_sound(&damaged);
                 }
             }
         }
     }
+}
+
+/// Reads bytes that may be damaged: what is handed on is sound.
+fn check_sound(bytes: &[u8]) {
+    if let Ok(batches) = read(bytes) {
+        for column in batches.iter().flat_map(|batch| batch.columns()) {
+            column.to_data().validate_full().unwrap();
+        }
+    }
+}
+
+/// Hands on the bytes, and keeps how many were asked for at once.
+struct Watched<R> {
+    inner: R,
+    asked_max: Arc<AtomicUsize>,
+}
+
+impl<R: Read> Read for Watched<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.asked_max.fetch_max(buffer.len(), Ordering::Relaxed);
+        self.inner.read(buffer)
+    }
+}
+
+/// Replaces every number `old` that stands at a multiple of eight bytes.
+fn patched(bytes: &[u8], old: u64, new: u64) -> Vec<u8> {
+    let chunks = bytes.chunks(8);
+    let whole = |chunk: &[u8]| {
+        if chunk == old.to_le_bytes() { new.to_le_bytes().to_vec() } else { chunk.to_vec() }
+    };
+    chunks.flat_map(whole).collect()
+}
+
+#[test]
+fn declared_sizes_take_no_memory() {
+    let stream = as_stream(&[batch(9)], None);
+    // The sizes of the bodies, of the dictionary and of the batch.
+    let mut bodies = Vec::new();
+    let (mut rest, mut at) = (&stream[..], 0);
+    while let Some(message) = message::read(&mut rest, at, None).unwrap() {
+        at = message.end();
+        bodies.push(message.place.body_bytes);
+    }
+    assert_eq!(bodies.len(), 3);
+    for size_bytes in [1_u64 << 31, (1 << 31) + 8, 1 << 40, i64::MAX as u64, u64::MAX] {
+        for body in &bodies[1..] {
+            let asked_max = Arc::new(AtomicUsize::new(0));
+            let inner = std::io::Cursor::new(patched(&stream, *body, size_bytes));
+            let watched = Watched { inner, asked_max: Arc::clone(&asked_max) };
+            let read: Result<Vec<_>, _> = ArrowReader::stream(watched).unwrap().collect();
+            let error = read.unwrap_err().to_string();
+            assert!(
+                ["cut off", "at most", "negative"].iter().any(|w| error.contains(w)),
+                "{error}"
+            );
+            assert!(asked_max.load(Ordering::Relaxed) <= 4 << 20);
+        }
+    }
+    for length in [0x7fff_ffff_u32, 0xffff_fffe, 1 << 26] {
+        let mut bytes = stream.clone();
+        bytes[4..8].copy_from_slice(&length.to_le_bytes());
+        assert!(read(&bytes).is_err());
+        let mut bytes = as_file(&[batch(9)], None);
+        let at = bytes.len() - 10;
+        bytes[at..at + 4].copy_from_slice(&length.to_le_bytes());
+        let error = read(&bytes).unwrap_err().to_string();
+        assert!(error.contains("the length of the footer is impossible"), "{error}");
+    }
+}
+
+#[test]
+fn declared_rows_take_no_time() {
+    let nulls: ArrayRef = Arc::new(NullArray::new(9));
+    let nulls = RecordBatch::try_from_iter_with_nullable([("a", nulls, true)]).unwrap();
+    let stream = as_stream(&[nulls], None);
+    assert_eq!(read(&patched(&stream, 9, 1 << 24)).unwrap().len(), 256);
+    for rows in [(1 << 24) + 1, 1 << 40, u64::MAX] {
+        let error = read(&patched(&stream, 9, rows)).unwrap_err().to_string();
+        assert!(error.contains("an impossible number of rows"), "{error}");
+    }
+}
+
+#[test]
+fn a_footer_cannot_name_a_batch_twice() {
+    let column: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+    let batch = RecordBatch::try_from_iter([("a", column)]).unwrap();
+    let bytes = as_file(&[batch.clone(), batch], None);
+    let footer = Footer::read(&mut std::io::Cursor::new(&bytes), bytes.len() as u64).unwrap();
+    let (_, _, places) = footer.contents().unwrap();
+    let moved = patched(&bytes, places[1].offset, places[0].offset);
+    assert_ne!(moved, bytes);
+    let error = read(&moved).unwrap_err().to_string();
+    assert!(error.contains("overlap"), "{error}");
+}
+
+#[test]
+fn other_formats_are_named() {
+    for (bytes, words) in [
+        (&b"FEA1...."[..], "Feather version 1"),
+        (b"a,b,c\n1,2,3\n", "neither an Arrow file nor an Arrow stream"),
+        (b"", "cut off"),
+        (b"ARROW1\0\0", "the footer of the Arrow file is missing"),
+    ] {
+        let error = read(bytes).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    }
+    let followed = [as_stream(&[batch(3)], None), vec![0]].concat();
+    assert!(read(&followed).unwrap_err().to_string().contains("bytes follow the end"));
+}
+
+#[test]
+fn types_without_a_kind_are_named() {
+    let interval = arrow::array::IntervalYearMonthArray::from(vec![1]);
+    let column: ArrayRef = Arc::new(interval);
+    let batch = RecordBatch::try_from_iter([("a", column)]).unwrap();
+    let error = read(&as_stream(&[batch], None)).unwrap_err().to_string();
+    assert_eq!(error, "not supported: Interval(YearMonth) in column \"a\"");
 }
