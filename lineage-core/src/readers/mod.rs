@@ -11,6 +11,7 @@ mod error;
 mod format;
 pub mod ndjson;
 pub(crate) mod parquet;
+pub mod partitioned;
 pub mod schema;
 pub mod text;
 

@@ -204,7 +204,7 @@ pub struct Moment {
 
 /// A date, `T` or one space, and a time; or a date alone, which is its midnight.
 pub fn parse_timestamp(text: &str) -> Option<Moment> {
-    let Some((date, rest)) = text.split_at_checked(10) else { return None };
+    let (date, rest) = text.split_at_checked(10)?;
     let days = i64::from(parse_date(date)?);
     let since_midnight = match rest.as_bytes().first() {
         None => 0,

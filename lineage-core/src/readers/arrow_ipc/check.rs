@@ -1,6 +1,12 @@
 //! What must hold before a message is handed to the decoder of the `arrow` crate, which slices,
 //! multiplies and allocates by these numbers.
 
+use std::collections::VecDeque;
+
+use arrow::array::types::{
+    Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type, DecimalType,
+    validate_decimal_precision_and_scale,
+};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::ipc::{self, CompressionType, Endianness, convert::try_fb_to_schema};
 
@@ -111,6 +117,10 @@ fn check_type(data_type: &DataType, column: &Field) -> Result<(), UnsupportedTyp
             inner(values)?;
             matches!(ends.data_type(), DataType::Int16 | DataType::Int32 | DataType::Int64)
         }
+        DataType::Decimal32(precision, scale) => fits::<Decimal32Type>(*precision, *scale),
+        DataType::Decimal64(precision, scale) => fits::<Decimal64Type>(*precision, *scale),
+        DataType::Decimal128(precision, scale) => fits::<Decimal128Type>(*precision, *scale),
+        DataType::Decimal256(precision, scale) => fits::<Decimal256Type>(*precision, *scale),
         _ => true,
     };
     if sound {
@@ -120,10 +130,15 @@ fn check_type(data_type: &DataType, column: &Field) -> Result<(), UnsupportedTyp
     Err(UnsupportedType { data_type: data_type.to_string(), column })
 }
 
-/// Checks every number in the description of a batch against its body. Returns how many bytes its
-/// buffers have when they are decompressed.
-pub(super) fn batch(
+fn fits<T: DecimalType>(precision: u8, scale: i8) -> bool {
+    validate_decimal_precision_and_scale::<T>(precision, scale).is_ok()
+}
+
+/// Checks every number in the description of a batch of these columns against its body. Returns how
+/// many bytes its buffers have when they are decompressed.
+pub(super) fn batch<'a>(
     batch: ipc::RecordBatch<'_>,
+    columns: impl Iterator<Item = &'a DataType>,
     body: &[u8],
     offset: u64,
 ) -> Result<u64, ReadError> {
@@ -135,6 +150,7 @@ pub(super) fn batch(
         Some(_) => return Err(ReadError::Unsupported("this compression of Arrow data".to_owned())),
     };
     let (mut stored_bytes, mut size_bytes) = (0_usize, 0_u64);
+    let mut sizes = VecDeque::new();
     for buffer in batch.buffers().into_iter().flatten() {
         let bytes = slice(body, buffer.offset(), buffer.length())
             .ok_or_else(|| damaged("a buffer lies outside of its batch"))?;
@@ -149,6 +165,7 @@ pub(super) fn batch(
             None => bytes.len() as u64,
         };
         size_bytes = size_bytes.saturating_add(size);
+        sizes.push_back(size);
     }
     check_body(size_bytes)?;
     let rows_max = ROWS_ALWAYS.max(8 * size_bytes);
@@ -159,7 +176,71 @@ pub(super) fn batch(
         let length = rows(node.length()).ok_or_else(impossible)?;
         rows(node.null_count()).filter(|nulls| *nulls <= length).ok_or_else(impossible)?;
     }
+    let mut buffers =
+        Buffers { sizes, variadic: batch.variadicBufferCounts().into_iter().flatten().collect() };
+    for column in columns {
+        if !buffers.whole(column) {
+            return Err(damaged("a buffer ends in the middle of a value"));
+        }
+    }
     Ok(size_bytes)
+}
+
+/// The decompressed sizes of a batch's buffers, in their order.
+struct Buffers {
+    sizes: VecDeque<u64>,
+    /// How many buffers each column of views has for its long values.
+    variadic: VecDeque<i64>,
+}
+
+impl Buffers {
+    /// Whether the buffers of a column hold whole values: the decoder panics at half an offset. Where
+    /// there are too few, it says so itself.
+    fn whole(&mut self, data_type: &DataType) -> bool {
+        match data_type {
+            DataType::Null => true,
+            DataType::Utf8 | DataType::Binary => self.multiples(&[1, 4, 1]),
+            DataType::LargeUtf8 | DataType::LargeBinary => self.multiples(&[1, 8, 1]),
+            DataType::Utf8View | DataType::BinaryView => {
+                let long = self.variadic.pop_front().and_then(|count| usize::try_from(count).ok());
+                let whole = self.multiples(&[1, 16]);
+                self.sizes.drain(..long.unwrap_or_default().min(self.sizes.len()));
+                whole
+            }
+            DataType::List(child) | DataType::Map(child, _) => {
+                self.multiples(&[1, 4]) && self.whole(child.data_type())
+            }
+            DataType::LargeList(child) => self.multiples(&[1, 8]) && self.whole(child.data_type()),
+            DataType::ListView(child) => {
+                self.multiples(&[1, 4, 4]) && self.whole(child.data_type())
+            }
+            DataType::LargeListView(child) => {
+                self.multiples(&[1, 8, 8]) && self.whole(child.data_type())
+            }
+            DataType::FixedSizeList(child, _) => {
+                self.multiples(&[1]) && self.whole(child.data_type())
+            }
+            DataType::Struct(fields) => {
+                self.multiples(&[1]) && fields.iter().all(|field| self.whole(field.data_type()))
+            }
+            DataType::RunEndEncoded(ends, values) => {
+                self.whole(ends.data_type()) && self.whole(values.data_type())
+            }
+            DataType::Dictionary(keys, _) => self.multiples(&[1, width(keys)]),
+            other => self.multiples(&[1, width(other)]),
+        }
+    }
+
+    fn multiples(&mut self, widths: &[u64]) -> bool {
+        widths.iter().all(|width| {
+            self.sizes.pop_front().is_none_or(|size_bytes| size_bytes.is_multiple_of(*width))
+        })
+    }
+}
+
+/// Bytes of each value; 1 for bits and for values whose bytes are not read as numbers.
+fn width(data_type: &DataType) -> u64 {
+    data_type.primitive_width().map_or(1, |width| width as u64)
 }
 
 fn slice(body: &[u8], offset: i64, length: i64) -> Option<&[u8]> {
@@ -180,6 +261,26 @@ fn decompressed_bytes(bytes: &[u8], ratio_max: u64) -> Option<u64> {
         declared => {
             let declared = u64::try_from(declared).ok()?;
             (declared <= stored.saturating_mul(ratio_max)).then_some(declared)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_compressed_buffer_cannot_declare_what_it_cannot_hold() {
+        let buffer =
+            |declared: i64, stored: usize| [&declared.to_le_bytes()[..], &vec![0; stored]].concat();
+        assert_eq!(decompressed_bytes(&[], 256), Some(0));
+        assert_eq!(decompressed_bytes(&buffer(0, 5), 256), Some(0));
+        assert_eq!(decompressed_bytes(&buffer(-1, 5), 256), Some(5));
+        assert_eq!(decompressed_bytes(&buffer(1280, 5), 256), Some(1280));
+        for impossible in
+            [buffer(1281, 5), buffer(1, 0), buffer(-2, 5), buffer(i64::MAX, 5), vec![0; 7]]
+        {
+            assert_eq!(decompressed_bytes(&impossible, 256), None);
         }
     }
 }

@@ -299,7 +299,7 @@ impl Declared {
 
     /// Microseconds hold every year, nanoseconds those around 1970.
     fn take_moment(&mut self, moment: Moment) -> Result<(), Problem> {
-        self.nanoseconds |= moment.nanoseconds % 1000 != 0;
+        self.nanoseconds |= !moment.nanoseconds.is_multiple_of(1000);
         self.far |= !NEAR_SECONDS.contains(&moment.seconds);
         if self.nanoseconds && self.far {
             let text = "the column has nanoseconds and a time before 1677-09-22 or after \

@@ -28,7 +28,7 @@ const BATCH_VALUES: usize = 1 << 20;
 
 /// One line can make more values than it has bytes: keys that other lines have are null in all its
 /// objects.
-const LINE_VALUES_MAX: usize = 1 << 25;
+const LINE_VALUES_MAX: usize = 1 << 23;
 
 /// More columns than this, those inside of others counted, are no table.
 const FIELDS_MAX: usize = 100_000;
