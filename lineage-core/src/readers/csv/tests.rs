@@ -1,3 +1,4 @@
+use crate::table::ColumnKind;
 use chrono::{Datelike, NaiveDate};
 use proptest::prelude::*;
 
