@@ -105,7 +105,7 @@ fn an_empty_dataset_is_recorded_with_a_warning() {
     let env = project();
     env.write("empty.csv", "");
     let ran = env.run(&["record", "fraud", "--data", "training=empty.csv"]).ok();
-    ran.says("warning: empty.csv is recorded as a file, not as a table: it has no header line");
+    ran.says("warning: empty.csv is recorded as a file, not as a table: line 1, byte 0: no header");
     env.verifies();
 }
 

@@ -74,7 +74,7 @@ fn a_dry_run_tells_what_would_happen() {
     ");
     insta::assert_snapshot!(env.run(&["record", "fraud", "--artifact", "v1", "--dry-run"]), @"
     Would record fraud@4
-      artifact  v1  fcbbfeca8a4a  2 files, 1.1 KiB
+      artifact  v1  9388c899520b  2 files, 1.2 KiB
     ------- stderr -------
     warning: model.bin is byte for byte that of fraud@1
     ");

@@ -73,7 +73,7 @@ fn a_session_with_everything_is_shown_as_it_was_given() {
       artifact         model.bin (file, 17 B)
       sha256           6390162f391e2c92254d3c894f520207dc75cd336d4d2244b37e1de5f785cbd2
       recorded         2026-03-01 00:02:00Z by Test Person
-      session          01KJKB7C60RS7DF60DD93YFG2R
+      session          01KJKB7C60D4N46SGJMEJK64A0
       data test        test.csv  69ca1d374850, 1 row
       data training    train.csv  9f3c8c666ed2, 2 rows
         from           s3://bucket/x
@@ -355,7 +355,7 @@ fn declared_columns_are_held_against_the_data() {
     env.run(&[&base[..], &["--like", "test.csv"]].concat()).ok();
     env.write("columns.txt", "id\nprice\n");
     let arguments = [&base[..], &["--schema", "columns.txt"]].concat();
-    env.refused(&arguments, 2, "columns-differ", "column 2 is \"amount\"");
+    env.refused(&arguments, 2, "not-as-declared", "column 2 is \"amount\"");
     let arguments = [&base[..], &["--like", "fraud@1:nothing"]].concat();
     env.refused(&arguments, 5, "not-found", "no dataset with known columns");
     let arguments = [&base[..], &["--like", "model.bin"]].concat();

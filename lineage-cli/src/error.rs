@@ -367,6 +367,9 @@ impl From<RecordError> for CliError {
                 ErrorKind::StandIn,
                 "fetch the real file (`git lfs pull`, `dvc pull`), or record the stand-in as what it is with --allow-pointer",
             ),
+            RecordError::Verdict { .. } => CliError::new(ErrorKind::Refused, message)
+                .hint("lineage inspect says more; refuse-verdict in lineage.toml sets the limit"),
+            RecordError::Inspect(error) => error.into(),
             RecordError::NoColumns { .. } => with(
                 ErrorKind::NotFound,
                 "name the role: --like fraud@3:test; `lineage show` lists the datasets",

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::files::{self, FileError};
+use crate::inspect::Verdict;
 use crate::names::{ModelName, PointerName};
 
 /// The settings cannot be used.
@@ -63,6 +64,8 @@ pub struct ModelSettings {
     /// Which copy of the bytes is served.
     #[serde(default)]
     pub serve_from: ServeFrom,
+    /// Artifacts of this verdict, or of a worse one, are not recorded.
+    pub refuse_verdict: Option<Verdict>,
     /// Files of pointers other than `prod`.
     #[serde(default)]
     pub pointers: BTreeMap<PointerName, PointerSettings>,
@@ -306,6 +309,8 @@ pub const TEMPLATE: &str = r#"# Settings of lineage. Keep this file under versio
 # pointer-relative-to = "project"            # what the path in it is relative to: project | file | a folder
 # serve-from = "recorded"                    # recorded: where training left it, while its bytes match
 #                                            # checkout: always a read-only copy from the object store
+# refuse-verdict = "dangerous"               # do not record an artifact that `lineage inspect` calls this
+#                                            # or worse: unknown | suspicious | dangerous
 #
 # [models.fraud.pointers.staging]            # pointers besides `prod`
 # file = "models/STAGING_POINTER.txt"        # also: format, template, relative-to

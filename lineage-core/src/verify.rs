@@ -318,6 +318,9 @@ impl Outside<'_> {
         let mut wanted: Vec<Sha256> = Vec::new();
         let manifest = version.filter(|v| v.kind == Kind::Directory && !v.stored);
         wanted.extend(manifest.map(|version| version.sha256));
+        let inspection = session.version.as_ref().and_then(|version| version.inspection);
+        let inspection = inspection.and_then(|inspection| inspection.details);
+        wanted.extend(inspection.map(|details| details.sha256));
         for dataset in &session.datasets {
             if dataset.kind == Kind::Directory {
                 wanted.push(dataset.sha256);

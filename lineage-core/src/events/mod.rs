@@ -11,8 +11,8 @@ pub use pointer::{
     PointerUnset, Served, ServedFrom,
 };
 pub use session::{
-    Columns, DatasetUse, DerivedFrom, Hashed, Metric, MetricValue, Parameter, ParameterType,
-    Payload, RowRange, SchemaSource, SessionCompleted, TableUse, Tag, VersionRecord,
+    Columns, DatasetUse, DerivedFrom, Hashed, InspectionRecord, Metric, MetricValue, Parameter,
+    ParameterType, Payload, RowRange, SchemaSource, SessionCompleted, TableUse, Tag, VersionRecord,
 };
 
 use serde::{Deserialize, Serialize};

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::digest::{Kind, Sha256};
+use crate::inspect::Verdict;
 use crate::names::{DatasetName, KeyName, Label, MetricName, ModelName, Role, Split};
 
 /// One training session that ended well, and the version that it made, if it made one.
@@ -69,6 +70,18 @@ pub struct VersionRecord {
     pub metadata_path: String,
     /// Whether stand-ins (Git LFS, DVC) were knowingly recorded as the artifact.
     pub allowed_stand_in: bool,
+    /// What loading it would do, as far as its bytes tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inspection: Option<InspectionRecord>,
+}
+
+/// The inspection of an artifact (`docs/formats/model-inspection.md`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InspectionRecord {
+    /// The worst of all its files.
+    pub verdict: Verdict,
+    /// A payload that is a `lineage.inspection/1` document; none when no file is of a known format.
+    pub details: Option<Payload>,
 }
 
 /// How a digest was come by.

@@ -45,6 +45,16 @@ pub enum InspectError {
 
 /// Inspects a regular file.
 pub fn inspect(path: &Path, observer: &dyn Observer) -> Result<Inspection, InspectError> {
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    inspect_as(path, &name, observer)
+}
+
+/// Inspects a regular file as one of another name, such as a copy of it.
+pub fn inspect_as(
+    path: &Path,
+    name: &str,
+    observer: &dyn Observer,
+) -> Result<Inspection, InspectError> {
     let file = files::open_to_read(path).map_err(FileError::io("read", path))?;
     let metadata = file.metadata().map_err(FileError::io("inspect", path))?;
     if metadata.is_dir() {
@@ -53,8 +63,7 @@ pub fn inspect(path: &Path, observer: &dyn Observer) -> Result<Inspection, Inspe
     if !metadata.is_file() {
         return Err(FileError::NotRegular { path: path.to_owned() }.into());
     }
-    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    inspect_bytes(&file, metadata.len(), &name, observer).map_err(|halted| match halted {
+    inspect_bytes(&file, metadata.len(), name, observer).map_err(|halted| match halted {
         Some(source) => FileError::io("read", path)(source).into(),
         None => FileError::Interrupted.into(),
     })

@@ -2,16 +2,19 @@
 
 use serde_json::json;
 
+use super::inspection::{self, Inspected};
 use super::{DatasetRequest, RecordError, RecordRequest};
 use crate::canonical;
 use crate::context::{Context, Step};
 use crate::digest::Sha256;
-use crate::events::{Columns, DerivedFrom, EntryError, Payload};
+use crate::events::{Columns, DerivedFrom, EntryError, InspectionRecord, Payload};
 use crate::fingerprint::{self, Copies, Fingerprint, Input, Readings};
+use crate::inspect::Verdict;
 use crate::layout::Layout;
 use crate::lookup;
 use crate::names::DatasetName;
 use crate::objects;
+use crate::settings::Settings;
 use crate::store::{Cache, Reader, Registry, StoreError};
 
 /// Column names beyond this many bytes go to a payload.
@@ -28,6 +31,15 @@ pub(crate) struct Gathered {
 pub(crate) struct GatheredArtifact {
     pub(crate) path: String,
     pub(crate) found: Fingerprint,
+    pub(crate) inspected: Option<Inspected>,
+}
+
+impl GatheredArtifact {
+    pub(super) fn inspection(&self) -> Option<InspectionRecord> {
+        let inspected = self.inspected.as_ref()?;
+        let details = inspected.payload.as_deref().map(Payload::of);
+        Some(InspectionRecord { verdict: inspected.verdict, details })
+    }
 }
 
 pub(crate) struct GatheredDataset {
@@ -49,6 +61,7 @@ impl GatheredDataset {
 
 pub(super) fn gather(
     registry: &Registry,
+    settings: &Settings,
     request: &RecordRequest,
     context: &Context<'_>,
 ) -> Result<Gathered, RecordError> {
@@ -120,12 +133,36 @@ pub(super) fn gather(
         let request = dataset;
         datasets.push(GatheredDataset { name, path, found, request, columns, payloads });
     }
-    let artifact =
-        artifact_path.zip(artifact).map(|(path, found)| GatheredArtifact { path, found });
+    let mut artifact = artifact_path.zip(artifact).map(|(path, found)| GatheredArtifact {
+        path,
+        found,
+        inspected: None,
+    });
     check_stand_ins(request, artifact.as_ref(), &datasets)?;
+    if let Some(artifact) = &mut artifact {
+        let absolute = layout.absolute(&artifact.path);
+        let inspected = inspection::inspect(artifact, &absolute, context.observer)?;
+        check_verdict(settings, request, &inspected)?;
+        artifact.inspected = Some(inspected);
+    }
     let derived_from = registry.read(|reader| derived_from(reader, request))?;
     let request_sha256 = request_digest(request, artifact.as_ref(), &datasets)?;
     Ok(Gathered { artifact, datasets, derived_from, request_sha256 })
+}
+
+fn check_verdict(
+    settings: &Settings,
+    request: &RecordRequest,
+    inspected: &Inspected,
+) -> Result<(), RecordError> {
+    let refused = settings.models.get(&request.model).and_then(|model| model.refuse_verdict);
+    if refused.is_some_and(|worst| inspected.verdict >= worst.max(Verdict::Unknown)) {
+        return Err(RecordError::Verdict {
+            verdict: inspected.verdict,
+            reason: inspected.reason.clone().unwrap_or_default(),
+        });
+    }
+    Ok(())
 }
 
 fn check_stand_ins(
@@ -223,6 +260,9 @@ pub(super) fn store_bytes(
         // The manifest is kept in any case: without it no difference could be named.
         if let Some(manifest) = &artifact.found.manifest {
             kept.push(objects::temporary(layout, &manifest.to_bytes(), context)?);
+        }
+        if let Some(bytes) = artifact.inspected.as_ref().and_then(|i| i.payload.as_ref()) {
+            kept.push(objects::temporary(layout, bytes, context)?);
         }
     }
     for dataset in &gathered.datasets {

@@ -2,6 +2,7 @@
 
 mod gather;
 mod inputs;
+mod inspection;
 mod place;
 mod request;
 mod warnings;
@@ -117,7 +118,7 @@ pub fn record(
     let request = &request;
     let in_flight =
         if request.dry_run { None } else { Some(owed::enter(registry, settings, context)?) };
-    let gathered = gather(registry, request, context)?;
+    let gathered = gather(registry, settings, request, context)?;
     let unrepaired = in_flight.as_ref().map_or(&[][..], |flight| &flight.unrepaired);
     let (twins, mut warnings) = warnings::of(registry, request, &gathered, unrepaired)?;
     let metadata = match &gathered.artifact {
@@ -267,6 +268,7 @@ fn event(
             stored: request.store,
             metadata_path: metadata.as_ref().map(|m| m.path.clone()).unwrap_or_default(),
             allowed_stand_in: !artifact.found.stand_ins.is_empty(),
+            inspection: artifact.inspection(),
         }
     });
     let details = SessionCompleted {

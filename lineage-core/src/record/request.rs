@@ -11,6 +11,7 @@ use crate::context::Timestamp;
 use crate::events::{Metric, Parameter, RowRange, SchemaSource, Tag};
 use crate::files::FileError;
 use crate::fingerprint::{FingerprintError, StandIn, Table, TableOptions};
+use crate::inspect::{InspectError, Verdict};
 use crate::layout::LayoutError;
 use crate::lookup::LookupError;
 use crate::names::{DatasetName, Label, ModelName, NameError, Reference, Role};
@@ -64,6 +65,17 @@ pub enum RecordError {
         /// What it is.
         what: StandIn,
     },
+    /// The settings refuse artifacts like this one.
+    #[error("the artifact is {}: {reason}", verdict.word())]
+    Verdict {
+        /// What it was found to be.
+        verdict: Verdict,
+        /// The worst finding.
+        reason: String,
+    },
+    /// The artifact could not be inspected.
+    #[error(transparent)]
+    Inspect(#[from] InspectError),
     /// The dataset that columns should be like has none.
     #[error("{given} has no dataset with known columns in that role")]
     NoColumns {

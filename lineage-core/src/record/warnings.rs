@@ -3,6 +3,7 @@
 use super::gather::{Gathered, GatheredArtifact, GatheredDataset};
 use super::{RecordError, RecordRequest, Warning, unrepaired_warnings};
 use crate::digest::Sha256;
+use crate::inspect::Verdict;
 use crate::owed::Unrepaired;
 use crate::store::{Reader, Registry, StoreError};
 
@@ -20,11 +21,25 @@ pub(super) fn of(
     let mut twins = Vec::new();
     registry.read(|reader| {
         let Some(found) = &gathered.artifact else { return Ok::<_, StoreError>(()) };
+        verdict(found, &mut warnings);
         twins = shared_bytes(reader, found, &mut warnings)?;
         artifact(reader, request, found, &mut warnings)
     })?;
     datasets(gathered, &mut warnings);
     Ok((twins, warnings))
+}
+
+/// A model that runs code when it is loaded.
+fn verdict(artifact: &GatheredArtifact, warnings: &mut Vec<Warning>) {
+    let Some(inspected) = &artifact.inspected else { return };
+    let code = match inspected.verdict {
+        Verdict::Dangerous => "dangerous-model",
+        Verdict::Suspicious => "suspicious-model",
+        Verdict::Safe | Verdict::Unknown => return,
+    };
+    let reason = inspected.reason.as_deref().unwrap_or_default();
+    let message = format!("the artifact is {}: {reason}", inspected.verdict.word());
+    warnings.push(Warning { code, message });
 }
 
 /// Versions with the same artifact, and versions whose largest file is among this artifact's files.
@@ -149,22 +164,35 @@ fn datasets(gathered: &Gathered, warnings: &mut Vec<Warning>) {
             );
         }
         for b in &gathered.datasets[index + 1..] {
-            if (a.found.kind, a.found.sha256) != (b.found.kind, b.found.sha256) {
+            let bytes = (a.found.kind, a.found.sha256) == (b.found.kind, b.found.sha256);
+            if !bytes && !same_rows(a, b) {
                 continue;
             }
+            let what = if bytes { "the same bytes" } else { "the same rows" };
             let name = |d: &GatheredDataset| format!("{}:{}", d.request.role, d.name);
             let roles = [a.request.role.as_str(), b.request.role.as_str()];
             let leaks = roles.contains(&"training") && roles.iter().any(|role| held_out(role));
             if leaks {
                 let message = format!(
-                    "{} and {} hold the same bytes: the model is measured on the rows it learned from",
+                    "{} and {} hold {what}: the model is measured on the rows it learned from",
                     name(a),
                     name(b)
                 );
                 warn("leakage", message);
-            } else {
+            } else if bytes {
                 warn("same-bytes", format!("{} is byte for byte {}", name(a), name(b)));
+            } else {
+                warn("same-rows", format!("{} holds the rows of {}", name(a), name(b)));
             }
         }
     }
+}
+
+/// Whether two tables hold the same rows, in whatever format.
+fn same_rows(a: &GatheredDataset, b: &GatheredDataset) -> bool {
+    let rows = |dataset: &GatheredDataset| {
+        let digest = &dataset.found.table.as_ref()?.digest;
+        (digest.rows > 0).then_some(digest.content_sorted_sha256)
+    };
+    rows(a).is_some() && rows(a) == rows(b)
 }
