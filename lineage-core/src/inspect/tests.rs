@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 
 use super::*;
+use ::zip as zip_crate;
 
 fn samples() -> Vec<(String, Vec<u8>)> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../testdata/models");
@@ -176,6 +177,19 @@ fn a_member_is_named_with_the_archives_around_it() {
     let bytes = samples().into_iter().find(|sample| sample.0 == "evil-nested.zip").unwrap().1;
     let found = inspect_slice(&bytes, "evil-nested.zip");
     assert_eq!(found.findings[0].location, "inner.zip!data.pkl");
+}
+
+#[test]
+fn the_name_of_a_member_hides_nothing() {
+    use std::io::Write as _;
+    for name in ["model.onnx", "model.safetensors", "model.gguf", "README.txt", "data/0"] {
+        let mut zip = zip_crate::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        zip.start_file(name, zip_crate::write::SimpleFileOptions::default()).unwrap();
+        zip.write_all(b"cos\nsystem\n(S'true'\ntR.").unwrap();
+        let bytes = zip.finish().unwrap().into_inner();
+        let found = inspect_slice(&bytes, "model.zip");
+        assert_eq!(found.verdict, Verdict::Dangerous, "{name}: {found:?}");
+    }
 }
 
 #[test]
