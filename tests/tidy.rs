@@ -12,7 +12,7 @@ const LINES_MAX: usize = 800;
 fn files(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() && !path.is_symlink() {
+        if path.is_dir() && !path.is_symlink() && !path.ends_with("target") {
             files(&path, extension, found);
         } else if path.extension().is_some_and(|e| e == extension) {
             found.push(path);

@@ -78,9 +78,7 @@ pub(super) fn inspect_source(source: &Source<'_>, place: Place<'_>, report: &mut
         return Format::Unknown;
     }
     let format = by_head(source, &head, place, report);
-    if let Source::Plain(region) = source {
-        look_twice(*region, format, place, report);
-    }
+    look_twice(source, format, place, report);
     format
 }
 
@@ -230,7 +228,7 @@ fn is_text(source: &Source<'_>) -> std::io::Result<bool> {
 
 /// A file may be two things at once: one for the reader that looks at its beginning, another for the
 /// one that looks at its end.
-fn look_twice(region: Region<'_>, format: Format, place: Place<'_>, report: &mut Report) {
+fn look_twice(source: &Source<'_>, format: Format, place: Place<'_>, report: &mut Report) {
     if matches!(
         format,
         Format::Zip | Format::PytorchZip | Format::Keras | Format::Skops | Format::Npz
@@ -239,11 +237,12 @@ fn look_twice(region: Region<'_>, format: Format, place: Place<'_>, report: &mut
     }
     if !matches!(format, Format::Pickle | Format::Joblib | Format::Unknown) {
         let mut own = Report::default();
-        let source = Source::Plain(region);
-        pickle::inspect(&source, place.location, Certainty::Guess, &mut own);
+        pickle::inspect(source, place.location, Certainty::Guess, &mut own);
         report.absorb(own.without_tensors(), Severity::Suspicious);
     }
-    // A tar's last member may be a zip, which was inspected as such.
+    // What a decompressor gives is read from its beginning. A tar's last member may be a zip, which was
+    // inspected as such.
+    let Source::Plain(region) = *source else { return };
     if format == Format::Tar || place.depth >= DEPTH_MAX {
         return;
     }

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 
 use super::*;
+use ::zip as packing;
 
 fn samples() -> Vec<(String, Vec<u8>)> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../testdata/models");
@@ -179,6 +180,19 @@ fn a_member_is_named_with_the_archives_around_it() {
 }
 
 #[test]
+fn the_name_of_a_member_hides_nothing() {
+    use std::io::Write as _;
+    for name in ["model.onnx", "model.safetensors", "model.gguf", "README.txt", "data/0"] {
+        let mut zip = packing::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        zip.start_file(name, packing::write::SimpleFileOptions::default()).unwrap();
+        zip.write_all(b"cos\nsystem\n(S'true'\ntR.").unwrap();
+        let bytes = zip.finish().unwrap().into_inner();
+        let found = inspect_slice(&bytes, "model.zip");
+        assert_eq!(found.verdict, Verdict::Dangerous, "{name}: {found:?}");
+    }
+}
+
+#[test]
 fn archives_are_not_followed_for_ever() {
     use std::io::Write as _;
     let mut bytes = b"cos\nsystem\n.".to_vec();
@@ -216,8 +230,6 @@ fn an_interrupted_inspection_says_so() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
-
     #[test]
     fn any_bytes_are_judged(bytes in prop::collection::vec(any::<u8>(), 0..600), name in "m\\.(pkl|pt|onnx|gguf|safetensors|joblib|npy|bin)") {
         inspect_slice(&bytes, &name);

@@ -16,16 +16,16 @@ pub(in crate::inspect) enum Listing {
 /// Judges `module.name` as Python would find it: from protocol 4 on, a name with dots is looked up
 /// part by part, so that any of the parts may be another module.
 pub(in crate::inspect) fn listing(module: &str, name: &str) -> Listing {
-    if let Some(what) = known_bad::module(module).or_else(|| known_bad::name(module, name)) {
+    if let Some(what) = known_bad::module(module)
+        .or_else(|| known_bad::name(module, name))
+        .or_else(|| known_bad::module_inside(module, name))
+    {
         return Listing::Bad(what);
     }
     let mut parts = name.split('.');
     if name.contains('.') {
         let bad = parts.find_map(known_bad::part);
         return bad.map_or(Listing::Unlisted, Listing::Bad);
-    }
-    if known_bad::module_members(module, name).is_some() {
-        return Listing::Bad("is another module, reached through this one");
     }
     if known_safe::contains(module, name) { Listing::Safe } else { Listing::Unlisted }
 }

@@ -115,7 +115,22 @@ pub(super) fn part(part: &str) -> Option<&'static str> {
 }
 
 /// Whether the name is a bad module that another module happens to have imported, as `torch.os`.
-pub(super) fn module_members(outer: &str, name: &str) -> Option<&'static str> {
-    // Classes of models have names in capitals; modules do not.
-    (outer != "builtins" && outer != "__builtin__").then(|| module(name)).flatten()
+pub(super) fn module_inside(outer: &str, name: &str) -> Option<&'static str> {
+    const REACHED: [&str; 14] = [
+        "builtins",
+        "ctypes",
+        "importlib",
+        "marshal",
+        "nt",
+        "os",
+        "pickle",
+        "posix",
+        "pty",
+        "runpy",
+        "shutil",
+        "socket",
+        "subprocess",
+        "sys",
+    ];
+    (outer != name && REACHED.contains(&name)).then_some(INDIRECT)
 }

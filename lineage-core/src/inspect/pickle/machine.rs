@@ -76,7 +76,11 @@ impl<'m, 'a> Machine<'m, 'a> {
             if opcode == b'.' {
                 return self.pop().map(|_| ());
             }
-            if !self.data(opcode)? && !self.structure(opcode)? && !self.action(opcode)? {
+            let known = self.data(opcode)?
+                || self.structure(opcode)?
+                || self.use_memo(opcode)?
+                || self.action(opcode)?;
+            if !known {
                 let at = self.input.offset() - 1;
                 return Err(Fault::Bad(format!("byte {opcode:#04x} at {at} is no opcode")));
             }
@@ -166,7 +170,7 @@ impl<'m, 'a> Machine<'m, 'a> {
         Ok(Value::Int(i64::from_le_bytes(bytes)))
     }
 
-    /// Opcodes that rearrange the stack, use the memo or fill containers; false for any other.
+    /// Opcodes that rearrange the stack or fill containers; false for any other.
     fn structure(&mut self, opcode: u8) -> Result<bool, Fault> {
         match opcode {
             0x80 => {
@@ -217,6 +221,14 @@ impl<'m, 'a> Machine<'m, 'a> {
                 let items = self.pop_to_mark()?;
                 set_items(self.top()?, items);
             }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Opcodes that read or write the memo; false for any other.
+    fn use_memo(&mut self, opcode: u8) -> Result<bool, Fault> {
+        match opcode {
             b'g' => {
                 let index = self.input.number()?;
                 self.get(index.and_then(|index| u64::try_from(index).ok()))?;

@@ -44,6 +44,7 @@ fn names_are_judged_whole() {
         ("numpy.core", "multiarray"),
         ("osx", "system"),
         ("", ""),
+        ("mypkg.tools", "trace"),
     ] {
         assert_eq!(listing(module, name), Listing::Unlisted, "{module}.{name}");
     }
