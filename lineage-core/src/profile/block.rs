@@ -145,14 +145,14 @@ impl BlockProfiler {
     }
 
     fn finish_texts(&mut self, profile: &mut BlockProfile) {
-        let counted = self.scratch.counter.finish(&self.scratch.ids);
+        let counted = self.scratch.counter.finish(&self.scratch.ids, false);
         self.list(profile, counted);
         profile.extremes = std::mem::take(&mut self.texts).finish();
     }
 
     fn finish_decimals(&mut self, profile: &mut BlockProfile) {
         let Some((least, greatest)) = self.decimals.take() else { return };
-        let counted = self.scratch.counter.finish(&self.scratch.ids);
+        let counted = self.scratch.counter.finish(&self.scratch.ids, false);
         let keys = &self.scratch.keys;
         profile.moments = Moments::of(keys, key::to_f64);
         profile.ranks = Some(match counted.registers {
@@ -166,7 +166,7 @@ impl BlockProfiler {
     }
 
     fn finish_keys(&mut self, profile: &mut BlockProfile) {
-        let counted = self.scratch.counter.finish(&self.scratch.ids);
+        let counted = self.scratch.counter.finish(&self.scratch.ids, true);
         let keys = &self.scratch.ids;
         if counted.registers.is_none() {
             let mut pairs: Vec<(u64, u64)> = counted

@@ -82,14 +82,34 @@ impl Counter {
         self.sketch.is_some()
     }
 
+    /// Counts values that are told by their identities alone, from that index on.
+    pub(super) fn observe_keys(&mut self, all: &[u64], from: usize) {
+        let mut index = from;
+        while self.sketch.is_none() && index < all.len() {
+            self.observe_one_of_few(all[index], &all[..index]);
+            index += 1;
+        }
+        if let Some(sketch) = &mut self.sketch {
+            // Which of them are frequent is seen in the end.
+            all[index.min(all.len())..].iter().for_each(|id| sketch.observe(hash::spread(*id)));
+        }
+    }
+
     /// Counts one more value; `earlier` are all of the block before it. True when it is remembered from
-    /// now on, as the last entry.
+    /// now on, as the last entry, so that what shows it must be kept.
     #[inline]
     pub(super) fn observe(&mut self, id: u64, earlier: &[u64]) -> bool {
-        let hash = hash::spread(id);
         if let Some(sketch) = &mut self.sketch {
-            return sketch.observe(hash) && self.remember(id, hash);
+            let hash = hash::spread(id);
+            sketch.observe(hash);
+            return sketch.is_frequent(hash) && self.remember(id, hash);
         }
+        self.observe_one_of_few(id, earlier)
+    }
+
+    #[inline]
+    fn observe_one_of_few(&mut self, id: u64, earlier: &[u64]) -> bool {
+        let hash = hash::spread(id);
         match self.find(id, hash) {
             Ok(entry) => {
                 self.counts[entry] += 1;
@@ -100,8 +120,9 @@ impl Counter {
                 true
             }
             Err(_) => {
-                self.become_many(earlier);
-                self.observe_many(hash)
+                // The value after which there are many is remembered only if it occurs again.
+                self.become_many(earlier, hash);
+                false
             }
         }
     }
@@ -128,22 +149,14 @@ impl Counter {
     }
 
     #[cold]
-    fn become_many(&mut self, earlier: &[u64]) {
+    fn become_many(&mut self, earlier: &[u64], hash: u64) {
         let mut sketch = self.spare.take().unwrap_or_else(Sketch::new);
         sketch.clear();
         for id in earlier {
             sketch.observe(hash::spread(*id));
         }
+        sketch.observe(hash);
         self.sketch = Some(sketch);
-    }
-
-    /// The value after which there were many is remembered only if it occurs again.
-    #[cold]
-    fn observe_many(&mut self, hash: u64) -> bool {
-        if let Some(sketch) = &mut self.sketch {
-            sketch.observe(hash);
-        }
-        false
     }
 
     #[inline(never)]
@@ -163,43 +176,66 @@ impl Counter {
         }
     }
 
-    /// What was counted, of all the values of the block.
-    pub(super) fn finish(&mut self, all: &[u64]) -> Counted {
-        let Some(sketch) = self.sketch.take() else {
+    /// What was counted, of all the values of the block. Where identities alone tell the values, frequent
+    /// ones may still be found.
+    pub(super) fn finish(&mut self, all: &[u64], are_keys: bool) -> Counted {
+        let Some(mut sketch) = self.sketch.take() else {
             let counts = self.counts.iter().map(|count| u64::from(*count));
             return Counted { listed: counts.enumerate().collect(), ..Counted::default() };
         };
-        self.recount(&sketch, all);
-        // A value that was never remembered met a bucket with less each time, unless there was no room.
-        let fullest = sketch.buckets.iter().max().copied().unwrap_or(0);
-        let mut others_at_most = if sketch.full { fullest } else { fullest.min(FREQUENT) };
+        self.recount(&mut sketch, all, are_keys);
+        let mut others_at_most = self.others_at_most(&sketch);
         let mut listed: Vec<(usize, u64)> =
             self.counts.iter().map(|count| u64::from(*count)).enumerate().collect();
         listed.retain(|(_, count)| *count >= u64::from(FREQUENT / 4));
         listed.sort_unstable_by_key(|&(entry, count)| (std::cmp::Reverse(count), self.ids[entry]));
         if let Some((_, count)) = listed.get(LISTED) {
-            others_at_most = others_at_most.max(*count as u32);
+            others_at_most = others_at_most.max(*count);
         }
         listed.truncate(LISTED);
         let registers = Some(Registers(sketch.registers.into()));
         self.spare = Some(sketch);
-        Counted { listed, others_at_most: others_at_most.into(), registers }
+        Counted { listed, others_at_most, registers }
     }
 
     /// Counts the remembered values in frequent buckets; all that others can say is that there are few.
-    fn recount(&mut self, sketch: &Sketch, all: &[u64]) {
+    fn recount(&mut self, sketch: &mut Sketch, all: &[u64], are_keys: bool) {
+        if are_keys {
+            // Makes room: the first values need not be frequent ones.
+            self.slots.fill(0);
+            self.ids.clear();
+            self.counts.clear();
+        }
         self.counts.fill(0);
         if sketch.buckets.iter().all(|count| *count < FREQUENT) {
             return;
         }
         for &id in all {
             let hash = hash::spread(id);
-            if sketch.buckets[hash as usize % BUCKETS] >= FREQUENT
-                && let Ok(entry) = self.find(id, hash)
-            {
-                self.counts[entry] += 1;
+            if !sketch.is_frequent(hash) {
+                continue;
+            }
+            match self.find(id, hash) {
+                Ok(entry) => self.counts[entry] += 1,
+                Err(slot) if are_keys && self.ids.len() < REMEMBERED => self.add(id, slot),
+                Err(_) => sketch.full |= are_keys,
             }
         }
+    }
+}
+
+impl Counter {
+    /// How often a value may occur that was not counted.
+    fn others_at_most(&self, sketch: &Sketch) -> u64 {
+        // As long as there was room, whatever met a frequent bucket was remembered.
+        let mut others = sketch.buckets;
+        if sketch.full {
+            for (id, count) in self.ids.iter().zip(&self.counts) {
+                others[hash::spread(*id) as usize % BUCKETS] -= count;
+            }
+        }
+        let most = others.into_iter().max().unwrap_or(0);
+        u64::from(if sketch.full { most } else { most.min(FREQUENT) })
     }
 }
 
@@ -214,13 +250,15 @@ impl Sketch {
         self.full = false;
     }
 
-    /// Notes a value; true when it may be a frequent one.
     #[inline]
-    fn observe(&mut self, hash: u64) -> bool {
+    fn observe(&mut self, hash: u64) {
         note(&mut self.registers, hash);
-        let bucket = &mut self.buckets[hash as usize % BUCKETS];
-        *bucket += 1;
-        *bucket >= FREQUENT
+        self.buckets[hash as usize % BUCKETS] += 1;
+    }
+
+    #[inline]
+    fn is_frequent(&self, hash: u64) -> bool {
+        self.buckets[hash as usize % BUCKETS] >= FREQUENT
     }
 }
 

@@ -170,10 +170,7 @@ impl BlockProfiler {
 
     /// Counts the keys from there on.
     fn observe_from(&mut self, start: usize) {
-        let super::Scratch { ids, counter, .. } = &mut self.scratch;
-        for index in start..ids.len() {
-            counter.observe(ids[index], &ids[..index]);
-        }
+        self.scratch.counter.observe_keys(&self.scratch.ids, start);
     }
 
     fn take_decimals(
