@@ -219,8 +219,9 @@ impl Shown {
                 "say what types the columns of the text have: --like {typed}, or --schema FILE"
             ));
         }
-        let tables_differ = self.verdict == Verdict::Different && data.table.is_some();
-        (tables_differ && !rows_named).then(|| MORE.to_owned())
+        let known = data.table.as_ref().is_none_or(|table| table.is_one_longer());
+        let open = self.verdict == Verdict::Different && !known && !rows_named;
+        open.then(|| MORE.to_owned())
     }
 }
 

@@ -33,12 +33,14 @@ pub(crate) fn of_data(data: &DataDifference) -> String {
         if let Some(known) = first_rows(found) {
             out.push_str(&format!("  {known}\n"));
         }
-        out.push_str(&indented(&columns(found)));
+        if !found.columns.is_empty() && !found.is_one_longer() {
+            out.push_str(&format!("\n{}", indented(&columns(found))));
+        }
     }
     for files in data.files.iter().filter(|files| !files.is_empty()) {
-        out.push_str(&indented(&file_lines(files)));
+        out.push_str(&format!("\n{}", indented(&file_lines(files))));
     }
-    out.push_str(&rows::text(data));
+    out.push_str(&rows::text(data, ""));
     let cached = data.left.iter().chain(&data.right).filter(|side| side.hashed == Hashed::Cache);
     let cached: Vec<String> = cached.map(|side| side.path.clone()).collect();
     if !cached.is_empty() {
@@ -109,6 +111,9 @@ fn sides(data: &DataDifference) -> Vec<Vec<String>> {
 
 /// `1 added, 2 with other values, 17 the same`
 fn column_counts(found: &TableDifference) -> String {
+    if found.is_one_longer() {
+        return "the same".to_owned();
+    }
     let of = |change: Change| found.columns.iter().filter(|c| c.change == change).count() as u64;
     let mut parts = Vec::new();
     for (number, words) in [
@@ -148,9 +153,6 @@ fn first_rows(found: &TableDifference) -> Option<String> {
 }
 
 fn columns(found: &TableDifference) -> Vec<Vec<String>> {
-    if found.columns.is_empty() {
-        return Vec::new();
-    }
     let header = ["column", "change", "type", "nulls", "row blocks that differ"];
     let mut lines = vec![header.map(str::to_owned).to_vec()];
     let mut done = vec![false; found.columns.len()];
@@ -276,10 +278,7 @@ pub(crate) fn of_versions(found: &VersionDifference) -> String {
     }
     out.push_str(&indented(&lines));
     for DatasetDifference { role, data, .. } in &found.datasets {
-        let rows = rows::text(data);
-        if !rows.is_empty() {
-            out.push_str(&format!("  {}\n{rows}", safe(role)));
-        }
+        out.push_str(&rows::text(data, &format!("{}: ", safe(role))));
     }
     out
 }
@@ -343,6 +342,10 @@ fn summary(data: &DataDifference) -> String {
         _ => {}
     }
     let table = data.table.as_ref().filter(|_| !data.verdict.is_same_content());
+    if table.is_some_and(|table| table.is_one_longer()) {
+        parts.push("the shorter is the beginning of the longer".to_owned());
+    }
+    let table = table.filter(|table| !table.is_one_longer());
     for (change, words) in [
         (Change::Added, "new columns"),
         (Change::Removed, "without"),
@@ -358,7 +361,9 @@ fn summary(data: &DataDifference) -> String {
     }
     for files in data.files.iter().filter(|files| !files.is_empty()) {
         let names: Vec<String> = files.iter().map(|file| file.path.clone()).collect();
-        parts.push(format!("{}: {}", count(names.len() as u64, "file"), listed(&names)));
+        let verb = if names.len() == 1 { "differs" } else { "differ" };
+        let files = count(names.len() as u64, "file");
+        parts.push(format!("{files} {verb}: {}", listed(&names)));
     }
     match parts.is_empty() {
         true => data.verdict.words().to_owned(),

@@ -1,7 +1,7 @@
 //! Rows by key, and drift, as text.
 
 #[cfg(not(feature = "polars"))]
-pub(super) fn text(_data: &lineage_core::diff::DataDifference) -> String {
+pub(super) fn text(_data: &lineage_core::diff::DataDifference, _of: &str) -> String {
     String::new()
 }
 
@@ -19,15 +19,19 @@ mod with {
     /// Rows of each sort that are named.
     const EXAMPLES_MAX: usize = 3;
 
-    pub(in super::super) fn text(data: &DataDifference) -> String {
-        let keyed = data.rows.as_ref().map(keyed).unwrap_or_default();
-        let drift = data.drift.as_ref().map(|drift| indented(&drifted(drift)));
+    /// What was found in the rows; `of` says of what, when that needs to be said.
+    pub(in super::super) fn text(data: &DataDifference, of: &str) -> String {
+        let keyed = data.rows.as_ref().map(|found| keyed(found, of)).unwrap_or_default();
+        let drift = data.drift.as_ref().map(|drift| {
+            let heading = if of.is_empty() { String::new() } else { format!("  {of}drift\n") };
+            format!("\n{heading}{}", indented(&drifted(drift)))
+        });
         keyed + &drift.unwrap_or_default()
     }
 
-    fn keyed(found: &KeyedDifference) -> String {
+    fn keyed(found: &KeyedDifference, of: &str) -> String {
         let mut out = format!(
-            "  rows by {}: {} added, {} removed, {} changed, {} unchanged\n",
+            "\n  {of}rows by {}: {} added, {} removed, {} changed, {} unchanged\n",
             listed(&found.key),
             grouped(found.added),
             grouped(found.removed),
@@ -50,11 +54,12 @@ mod with {
                 lines.push(vec![word.to_owned(), format!("{}{more}", named.join(", "))]);
             }
         }
-        if let Some(columns) = found.changed_columns.as_ref().filter(|c| !c.is_empty()) {
-            let cells: Vec<String> = columns
-                .iter()
-                .map(|c| format!("{} {}", short(&c.name), grouped(c.cells)))
-                .collect();
+        let cells = found.changed_columns.iter().flatten().filter(|column| column.cells > 0);
+        let mut cells: Vec<_> = cells.collect();
+        if !cells.is_empty() {
+            cells.sort_by_key(|column| std::cmp::Reverse(column.cells));
+            let cells: Vec<String> =
+                cells.iter().map(|c| format!("{} {}", short(&c.name), grouped(c.cells))).collect();
             lines.push(vec!["cells".to_owned(), listed(&cells)]);
         }
         if let Some(note) = &found.changed_columns_note {
@@ -62,7 +67,8 @@ mod with {
         }
         let names: Vec<String> = found.not_compared.iter().map(|c| c.name.clone()).collect();
         if !names.is_empty() {
-            lines.push(vec!["apart".to_owned(), format!("{} (not compared)", listed(&names))]);
+            let why = "not in both, or of two types, and not compared";
+            lines.push(vec!["besides".to_owned(), format!("{}: {why}", listed(&names))]);
         }
         let nulls = found.null_keys_left + found.null_keys_right;
         if nulls > 0 {

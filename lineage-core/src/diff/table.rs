@@ -124,9 +124,10 @@ impl TableDifference {
         difference
     }
 
-    /// Whether, as far as is known, the right table is the left one with more rows at its end.
-    pub fn only_appended(&self) -> bool {
-        self.rows_right > self.rows_left && self.first_rows_same == Some(self.rows_left)
+    /// Whether all that differs is known to be rows at the end of the longer table.
+    pub fn is_one_longer(&self) -> bool {
+        let shorter = self.rows_left.min(self.rows_right);
+        self.rows_left != self.rows_right && self.first_rows_same == Some(shorter)
     }
 }
 
