@@ -100,3 +100,6 @@ pub mod init;
 pub mod pointer;
 pub mod record;
 pub mod verify;
+
+#[doc(hidden)]
+pub use readers::csv::fuzz_csv;
