@@ -74,8 +74,17 @@ fn the_same_rows_are_identical_or_re_encoded() {
     ] {
         compared(&env, &["a.csv", right], verdict);
     }
-    insta::assert_snapshot!(env.run(&["diff", "a.csv", "p.parquet"]), @"");
-    insta::assert_snapshot!(env.run(&["diff", "a.csv", "a.csv"]), @"");
+    insta::assert_snapshot!(env.run(&["diff", "a.csv", "p.parquet"]), @"
+    re-encoded, same content: a.csv → p.parquet
+      read as  csv, types inferred → parquet
+      rows     3
+      columns  3
+    ");
+    insta::assert_snapshot!(env.run(&["diff", "a.csv", "a.csv"]), @"
+    identical: a.csv → a.csv
+      rows     3
+      columns  3
+    ");
     assert!(!env.path(".lineage").exists());
 }
 
@@ -94,7 +103,17 @@ fn columns_rows_and_blocks_that_differ_are_named() {
         column["rows"],
         json!([{"first": 65_536, "last": 131_071}, {"first": 196_608, "last": 199_999}])
     );
-    insta::assert_snapshot!(env.run(&["diff", "a.csv", "b.csv"]), @"");
+    insta::assert_snapshot!(env.run(&["diff", "a.csv", "b.csv"]), @"
+    different: a.csv → b.csv
+      rows     200,000
+      columns  3  (1 with other values, 2 the same)
+      the first 65,536 rows are the same in all columns
+
+      column  change  type     nulls  row blocks that differ
+      amount  values  float64  0      65,536–131,071, 196,608–199,999
+    ------- stderr -------
+    hint: --key COL names the rows, --drift says how far distributions have moved
+    ");
 }
 
 #[test]
@@ -113,7 +132,17 @@ fn changes_of_the_schema_are_named() {
         .map(|column| (column["name"].as_str().unwrap(), column["change"].as_str().unwrap()))
         .collect();
     assert_eq!(changes, [("amount", "type"), ("country", "added")]);
-    insta::assert_snapshot!(env.run(&["diff", "a.csv", "b.csv"]), @"");
+    insta::assert_snapshot!(env.run(&["diff", "a.csv", "b.csv"]), @"
+    different: a.csv → b.csv
+      rows     2
+      columns  3 → 4  (1 added, 1 of another type, 2 the same, in another order)
+
+      column   change  type           nulls  row blocks that differ
+      amount   type    int → float64  0
+      country  added   string         0
+    ------- stderr -------
+    hint: --key COL names the rows, --drift says how far distributions have moved
+    ");
     env.write("c.csv", "city,id,amount\nx,1,2\n,2,3\n");
     compared(&env, &["a.csv", "c.csv"], "reordered-columns");
     let ran = shown(&env, &["a.csv", "c.csv"]);
@@ -131,7 +160,17 @@ fn inferred_types_against_others_are_not_comparable_as_read() {
     let found = compared(&env, &["plain.csv", "typed.parquet"], "not-comparable");
     assert_eq!(found["data"]["table"]["columns"][0]["type_left"], "int");
     assert_eq!(found["data"]["table"]["columns"][0]["type_right"], "string");
-    insta::assert_snapshot!(env.run(&["diff", "plain.csv", "typed.parquet"]), @"");
+    insta::assert_snapshot!(env.run(&["diff", "plain.csv", "typed.parquet"]), @"
+    not comparable as read: plain.csv → typed.parquet
+      read as  csv, types inferred → parquet
+      rows     2
+      columns  2  (1 of another type, 1 the same)
+
+      column  change  type          nulls  row blocks that differ
+      code    type    int → string  0
+    ------- stderr -------
+    hint: say what types the columns of the text have: --like typed.parquet, or --schema FILE
+    ");
     // With the types of the other, it is the value that differs.
     compared(&env, &["plain.csv", "typed.parquet", "--like", "typed.parquet"], "different");
     env.write("plain.csv", "id,code\n1,01\n2,2\n");
@@ -141,6 +180,20 @@ fn inferred_types_against_others_are_not_comparable_as_read() {
         r#"{"columns": [{"name": "id", "type": "int"}, {"name": "code", "type": "string"}]}"#,
     );
     compared(&env, &["plain.csv", "typed.parquet", "--schema", "s.json"], "re-encoded");
+}
+
+#[test]
+fn a_schema_that_does_not_fit_is_refused() {
+    let env = Env::empty();
+    env.write("a.csv", "id,code\n1,1\n");
+    env.write("b.csv", "id\n1\n");
+    env.write("x.csv", "id,code\n1,x\n");
+    let like = |left: &'static str, right, like| ["diff", left, right, "--like", like];
+    let refused =
+        |arguments: &[&str], message| env.refused(arguments, 2, "not-as-declared", message);
+    refused(&like("a.csv", "b.csv", "a.csv"), "b.csv: ");
+    refused(&like("x.csv", "a.csv", "a.csv"), "x.csv: ");
+    env.refused(&like("a.csv", "b.csv", "nope@1"), 5, "no-registry", "there is no registry");
 }
 
 #[test]
@@ -158,7 +211,12 @@ fn rows_that_were_only_appended_are_told() {
     assert_eq!(known("a.csv", "c.csv"), 65_536);
     sales_as_parquet(&env, "p.parquet", 70_001);
     assert_eq!(known("a.csv", "p.parquet"), 70_000);
-    insta::assert_snapshot!(env.run(&["diff", "a.csv", "b.csv"]), @"");
+    insta::assert_snapshot!(env.run(&["diff", "a.csv", "b.csv"]), @"
+    different: a.csv → b.csv
+      rows     70,000 → 70,003  (+3)
+      columns  3  (the same)
+      only rows were appended: the first 70,000 rows are the same
+    ");
     let ran = shown(&env, &["b.csv", "a.csv"]);
     assert!(
         ran.stdout.contains("only rows at the end were removed: the first 70,000 rows"),
@@ -178,7 +236,22 @@ fn rows_are_matched_by_a_key() {
     assert_eq!(rows["added_examples"][0]["key"], json!(["4"]));
     let cells = json!([{"name": "amount", "cells": 0}, {"name": "city", "cells": 1}]);
     assert_eq!(rows["changed_columns"], cells);
-    insta::assert_snapshot!(env.run(&["diff", "a.csv", "b.csv", "--key", "id"]), @"");
+    insta::assert_snapshot!(env.run(&["diff", "a.csv", "b.csv", "--key", "id"]), @"
+    different: a.csv → b.csv
+      rows     3
+      columns  3  (3 with other values, in another order)
+
+      column  change  type    nulls  row blocks that differ
+      id      values  int     0      0–2
+      amount  values  int     0      0–2
+      city    values  string  0      0–2
+
+      rows by id: 1 added, 1 removed, 1 changed, 1 unchanged
+        added    id=4 (row 0)
+        removed  id=3 (row 2)
+        changed  id=1 (row 0 → 2)
+        cells    city 1
+    ");
     let both = ["a.csv", "b.csv", "--key", "id", "--key", "city"];
     let found = compared(&env, &both, "different");
     assert_eq!(found["data"]["rows"]["changed"], 0);
@@ -250,7 +323,19 @@ fn drift_is_measured_with_the_usual_thresholds() {
         .collect();
     assert_eq!(words, [("id", "stable"), ("stable", "stable"), ("moved", "large")]);
     assert_eq!(columns[2]["ks"]["statistic"], 0.5);
-    insta::assert_snapshot!(env.run(&["diff", "a.csv", "b.csv", "--drift"]), @"");
+    insta::assert_snapshot!(env.run(&["diff", "a.csv", "b.csv", "--drift"]), @"
+    different: a.csv → b.csv
+      rows     2,000
+      columns  3  (1 with other values, 2 the same)
+
+      column  change  type  nulls  row blocks that differ
+      moved   values  int   0      0–1,999
+
+      column  PSI    shift   KS D   p
+      moved   3.797  large   0.500  <0.001
+      id      0.000  stable  0.000  1.000
+      stable  0.000  stable  0.000  1.000
+    ");
 }
 
 #[test]
@@ -270,8 +355,20 @@ fn folders_and_other_files_are_compared_by_their_bytes() {
             {"path": "z/q", "change": "removed"}
         ])
     );
-    insta::assert_snapshot!(env.run(&["diff", "a", "b"]), @"");
-    insta::assert_snapshot!(env.run(&["diff", "a/x", "a/y"]), @"");
+    insta::assert_snapshot!(env.run(&["diff", "a", "b"]), @"
+    different: a → b
+      size    3 B
+      sha256  992f6efa0ccb → 5facc7d303ac
+
+      added    n
+      changed  y
+      removed  z/q
+    ");
+    insta::assert_snapshot!(env.run(&["diff", "a/x", "a/y"]), @"
+    different: a/x → a/y
+      size    1 B
+      sha256  6b86b273ff34 → d4735e3a265e
+    ");
     compared(&env, &["a", "a"], "identical");
     let found = compared(&env, &["a/x", "a"], "different");
     assert_eq!(found["data"]["files"], Value::Null);
@@ -330,7 +427,19 @@ fn versions_are_compared_by_what_was_recorded() {
         json!({"added": ["age"], "removed": ["amount"], "reordered": false})
     );
     assert_eq!(versions["facts"], json!([{"name": "seed", "left": "42", "right": "43"}]));
-    insta::assert_snapshot!(env.run(&["diff", "fraud@1", "fraud@2"]), @"");
+    insta::assert_snapshot!(env.run(&["diff", "fraud@1", "fraud@2"]), @"
+    different: fraud@1 (1.0.0) → fraud@2
+      artifact             different: 8 B → 9 B; 1 file differs: model.bin
+      test      test.csv   identical
+      training  train.csv  different: rows 2 → 3; new columns age; other values in id, amount, city
+      param     depth      6 → 7
+      param     rate       none → 0.1
+      metric    test.auc   0.91 → 0.93  (+0.02)
+      features             1 added (age), 1 removed (amount)
+      seed                 42 → 43
+    ------- stderr -------
+    hint: --key COL names the rows, --drift says how far distributions have moved
+    ");
     compared(&env, &["fraud@1", "fraud@1.0.0"], "identical");
     env.verifies();
 }
@@ -345,7 +454,23 @@ fn rows_of_versions_are_read_only_as_they_were_recorded() {
     assert_eq!(counts, [Some(1), Some(0), Some(1), Some(1)]);
     assert_eq!(training["drift"]["rows_right"], 3);
     assert_eq!(found["versions"]["datasets"][0]["rows"], Value::Null);
-    insta::assert_snapshot!(env.run(&["diff", "fraud@1", "fraud@2", "--key", "id"]), @"");
+    insta::assert_snapshot!(env.run(&["diff", "fraud@1", "fraud@2", "--key", "id"]), @"
+    different: fraud@1 (1.0.0) → fraud@2
+      artifact             different: 8 B → 9 B; 1 file differs: model.bin
+      test      test.csv   identical
+      training  train.csv  different: rows 2 → 3; new columns age; other values in id, amount, city
+      param     depth      6 → 7
+      param     rate       none → 0.1
+      metric    test.auc   0.91 → 0.93  (+0.02)
+      features             1 added (age), 1 removed (amount)
+      seed                 42 → 43
+
+      training: rows by id: 1 added, 0 removed, 1 changed, 1 unchanged
+        added    id=3 (row 2)
+        changed  id=2 (row 1)
+        cells    amount 1
+        besides  age: not in both, or of two types, and not compared
+    ");
     let arguments = ["diff", "fraud@1", "fraud@2", "--key", "id"];
     env.write("train.csv", "id,amount,city\n1,2,x\n2,3,q\n");
     env.refused(

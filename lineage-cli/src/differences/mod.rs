@@ -62,7 +62,8 @@ fn sides(data: &DataDifference) -> Vec<Vec<String>> {
     let mut lines = Vec::new();
     let mut line = |name: &str, left: String, right: String, note: String| {
         let values = if left == right { left } else { format!("{left} → {right}") };
-        lines.push(vec![name.to_owned(), values, note]);
+        let note = if note.is_empty() { note } else { format!("  ({note})") };
+        lines.push(vec![name.to_owned(), format!("{values}{note}")]);
     };
     let read = |side: &DataSide| {
         let typing = match side.typing {

@@ -213,3 +213,85 @@ fn first_rows_same(
     let blocks = pairs.iter().map(prefix).min();
     blocks.map_or(rows, |blocks| (blocks * BLOCK_ROWS).min(rows))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Sha256;
+    use crate::fingerprint::TableFormat;
+
+    /// A table whose columns are given by name and the contents of their blocks.
+    fn table(rows: u64, typing: Typing, columns: &[(&str, ColumnKind, &[u8])]) -> Table {
+        let column = |(name, kind, blocks): &(&str, ColumnKind, &[u8])| ColumnDigest {
+            name: (*name).to_owned(),
+            kind: kind.clone(),
+            nulls: 0,
+            sha256: Sha256::of(blocks),
+            leaves: blocks.iter().map(|block| Sha256::of(&[*block])).collect(),
+        };
+        let digest = TableDigest::of(rows, columns.iter().map(column).collect());
+        Table { format: TableFormat::Csv, typing, digest, profile: None }
+    }
+
+    fn difference(left: &Table, right: &Table) -> TableDifference {
+        TableDifference::of(left, right)
+    }
+
+    fn ranges(column: &ColumnDifference) -> Vec<(u64, u64)> {
+        column.rows.iter().flatten().map(|range| (range.first, range.last)).collect()
+    }
+
+    #[test]
+    fn adjacent_blocks_are_one_range_that_ends_with_the_table() {
+        let left = table(4 * BLOCK_ROWS + 10, Typing::File, &[("a", ColumnKind::Int, b"11111")]);
+        let right = table(4 * BLOCK_ROWS + 7, Typing::File, &[("a", ColumnKind::Int, b"12213")]);
+        let found = difference(&left, &right);
+        let expected = [(BLOCK_ROWS, 3 * BLOCK_ROWS - 1), (4 * BLOCK_ROWS, 4 * BLOCK_ROWS + 9)];
+        assert_eq!(ranges(&found.columns[0]), expected);
+        assert_eq!(found.first_rows_same, Some(BLOCK_ROWS));
+        assert!(!found.is_one_longer());
+    }
+
+    #[test]
+    fn columns_of_one_name_belong_together_by_their_order() {
+        let kind = ColumnKind::Int;
+        let left =
+            [("a", kind.clone(), &b"1"[..]), ("a", kind.clone(), b"2"), ("b", kind.clone(), b"3")];
+        let right = [("a", kind.clone(), &b"1"[..]), ("b", kind.clone(), b"3"), ("a", kind, b"2")];
+        let (left, right) = (table(5, Typing::File, &left), table(5, Typing::File, &right));
+        let found = difference(&left, &right);
+        assert_eq!((found.columns_same, found.reordered), (3, true));
+        assert_eq!(found.first_rows_same, None);
+        let fewer = table(5, Typing::File, &[("a", ColumnKind::Int, b"1")]);
+        let changes: Vec<Change> =
+            difference(&left, &fewer).columns.iter().map(|column| column.change).collect();
+        assert_eq!(changes, [Change::Removed, Change::Removed]);
+        let changes: Vec<Change> =
+            difference(&fewer, &left).columns.iter().map(|column| column.change).collect();
+        assert_eq!(changes, [Change::Added, Change::Added]);
+    }
+
+    #[test]
+    fn only_inferred_kinds_against_others_are_not_comparable() {
+        let int = |typing| table(1, typing, &[("a", ColumnKind::Int, b"1")]);
+        let text = |typing| table(1, typing, &[("a", ColumnKind::String, b"2")]);
+        assert!(!comparable(&int(Typing::Inferred), &text(Typing::File)));
+        assert!(!comparable(&int(Typing::Declared), &text(Typing::Inferred)));
+        assert!(comparable(&int(Typing::Inferred), &text(Typing::Inferred)));
+        assert!(comparable(&int(Typing::File), &text(Typing::Declared)));
+        assert!(comparable(&int(Typing::Inferred), &int(Typing::File)));
+        let other = table(1, Typing::File, &[("b", ColumnKind::String, b"2")]);
+        assert!(comparable(&int(Typing::Inferred), &other));
+    }
+
+    #[test]
+    fn whole_blocks_tell_that_rows_were_appended() {
+        let left = table(BLOCK_ROWS, Typing::File, &[("a", ColumnKind::Int, b"1")]);
+        let right = table(BLOCK_ROWS + 1, Typing::File, &[("a", ColumnKind::Int, b"12")]);
+        assert!(difference(&left, &right).is_one_longer());
+        assert!(difference(&right, &left).is_one_longer());
+        assert!(!difference(&left, &left).is_one_longer());
+        let nothing = table(0, Typing::File, &[]);
+        assert_eq!(difference(&nothing, &nothing).first_rows_same, Some(0));
+    }
+}
