@@ -228,6 +228,21 @@ fn every_document_of_the_command_line_fits_its_schema() {
     all.schemas["inspect"].needs(&inspected, "/format", json!("pickles"));
     all.schemas["inspect"].needs(&inspected, "/findings/0/severity", json!("bad"));
     all.check(&["inspect", "train.csv", "v1/model.bin"], 0);
+    all.env.write("other.csv", "a,b\n1,5\n3,4\n");
+    let compared = all.one(&["diff", "train.csv", "other.csv", "--key", "a", "--drift"], 0);
+    for (pointer, wrong) in [
+        ("/verdict", json!("same")),
+        ("/of", json!("files")),
+        ("/data/table/columns/0/change", json!("other")),
+        ("/data/rows/added", json!(-1)),
+        ("/data/drift/columns/0/shift", json!("small")),
+        ("/data/left/hashed", json!("stat")),
+    ] {
+        all.schemas["diff"].needs(&compared, pointer, wrong);
+    }
+    all.check(&["diff", "parts", "v1"], 0);
+    let versions = all.one(&["diff", "fraud@4", "fraud@5", "--exit-code"], 10);
+    all.schemas["diff"].needs(&versions, "/versions/verdict", json!("added"));
     all.one(&["doctor"], 0);
     all.one(&["doctor", "--rebuild"], 0);
     all.one(&["pointer", "unset", "fraud", "--dry-run"], 0);

@@ -2,7 +2,7 @@
 
 use crate::support::Env;
 
-const COMMANDS: [&[&str]; 20] = [
+const COMMANDS: [&[&str]; 21] = [
     &["init"],
     &["record"],
     &["log"],
@@ -17,6 +17,7 @@ const COMMANDS: [&[&str]; 20] = [
     &["checkout"],
     &["verify"],
     &["fingerprint"],
+    &["diff"],
     &["inspect"],
     &["demo"],
     &["doctor"],
@@ -146,6 +147,7 @@ fn wrong_usage_is_told_for_people_and_as_json() {
         (&["show", "fraud"], "not a valid reference"),
         (&["record"], "<MODEL>"),
         (&["fingerprint"], "<PATH>"),
+        (&["diff"], "<A>"),
         (&["inspect"], "<FILE>"),
         (&["history", "fraud", "--pointer", "a b"], "not a valid pointer name"),
         (&[], "subcommand"),

@@ -27,6 +27,8 @@ fn every_command_answers_in_json_with_its_schema() {
         (&["pointer", "unset", "fraud", "--yes"], "lineage.pointer-unset/1"),
         (&["verify"], "lineage.verify/1"),
         (&["fingerprint", "t.csv"], "lineage.fingerprint/1"),
+        (&["diff", "t.csv", "m.bin"], "lineage.diff/1"),
+        (&["diff", "fraud@1", "fraud@latest"], "lineage.diff/1"),
         (&["inspect", "m.bin"], "lineage.inspect/1"),
         (&["doctor"], "lineage.doctor/1"),
     ] {

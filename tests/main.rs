@@ -16,6 +16,7 @@ mod bad_input;
 mod checkout;
 mod concurrency;
 mod crash;
+mod diff;
 mod disk_full;
 mod docs;
 mod dry_run;

@@ -60,7 +60,7 @@ fn imports_go_down_only() {
         ],
         &["store"],
         &["lookup", "owed"],
-        &["record", "pointer", "verify", "init"],
+        &["record", "pointer", "verify", "init", "diff"],
     ];
     let floor_of: BTreeMap<&str, usize> = floors
         .iter()

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    checkout, completions, demo, doctor, fingerprint, help, history, init, inspect, log, pointer,
-    promote, record, resolve, rollback, show, status, verify,
+    checkout, completions, demo, diff, doctor, fingerprint, help, history, init, inspect, log,
+    pointer, promote, record, resolve, rollback, show, status, verify,
 };
 use crate::error::{CliError, ErrorKind};
 use crate::output::Output;
@@ -119,6 +119,7 @@ pub(crate) enum Command {
     Checkout(checkout::CheckoutArgs),
     Verify(verify::VerifyArgs),
     Fingerprint(fingerprint::FingerprintArgs),
+    Diff(Box<diff::DiffArgs>),
     Inspect(inspect::InspectArgs),
     Demo(demo::DemoArgs),
     Doctor(doctor::DoctorArgs),

@@ -3,6 +3,7 @@
 
 use std::io;
 
+use lineage_core::diff::DiffError;
 use lineage_core::events::EntryError;
 use lineage_core::files::FileError;
 use lineage_core::fingerprint::DirectoryProblem;
@@ -82,6 +83,7 @@ kinds! {
     PointerFileDrift "pointer-file-drift" 6,
     PointerMoved "pointer-moved" 6,
     LockTimeout "lock-timeout" 8,
+    Differences "differences" 10,
     Interrupted "interrupted" 130,
 }
 
@@ -277,6 +279,34 @@ impl From<FingerprintError> for CliError {
             FingerprintError::Table { .. } => CliError::new(ErrorKind::NotAsDeclared, message)
                 .hint("give another schema, or none"),
             FingerprintError::File(error) => error.into(),
+        }
+    }
+}
+
+impl From<DiffError> for CliError {
+    fn from(error: DiffError) -> CliError {
+        let message = error.to_string();
+        let with = |kind, hint: &str| CliError::new(kind, message.clone()).hint(hint);
+        match error {
+            DiffError::NoRows { .. } => {
+                with(ErrorKind::Usage, "leave --key and --drift away, or name two tables")
+            }
+            DiffError::Key(_) => with(
+                ErrorKind::Usage,
+                "`lineage fingerprint FILE --columns` lists the columns; --key may be given several times",
+            ),
+            DiffError::TooManyRows(_) => CliError::new(ErrorKind::TooLarge, message),
+            DiffError::WithoutRows => {
+                with(ErrorKind::Usage, "leave --key and --drift away, or use a build that has it")
+            }
+            DiffError::NotAsRecorded { .. } => with(
+                ErrorKind::NotFound,
+                "without --key and --drift versions are compared by what was recorded of them",
+            ),
+            DiffError::Fingerprint(error) => error.into(),
+            DiffError::Lookup(error) => error.into(),
+            DiffError::Object(error) => error.into(),
+            DiffError::Store(error) => error.into(),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod args;
 mod commands;
+mod differences;
 mod error;
 mod observer;
 mod output;

@@ -95,6 +95,7 @@ pub mod lookup;
 pub mod owed;
 
 // Floor 4: operations.
+pub mod diff;
 pub mod init;
 pub mod pointer;
 pub mod record;

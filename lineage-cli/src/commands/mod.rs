@@ -3,6 +3,7 @@
 pub(crate) mod checkout;
 pub(crate) mod completions;
 pub(crate) mod demo;
+pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod fingerprint;
 pub(crate) mod help;
@@ -42,6 +43,7 @@ pub(crate) fn run(cli: Cli, output: &mut Output) -> Result<ExitCode, CliError> {
         Command::Checkout(args) => checkout::run(&args, global, output),
         Command::Verify(args) => verify::run(&args, global, output),
         Command::Fingerprint(args) => fingerprint::run(&args, global, output),
+        Command::Diff(args) => diff::run(&args, global, output),
         Command::Inspect(args) => inspect::run(&args, global, output),
         Command::Demo(args) => demo::run(&args, output),
         Command::Doctor(args) => doctor::run(&args, global, output),

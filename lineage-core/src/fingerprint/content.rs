@@ -146,7 +146,7 @@ impl TableOptions {
         if self.columns.as_ref().is_some_and(typed) { Typing::Declared } else { Typing::Inferred }
     }
 
-    fn dialect(&self, format: TableFormat) -> CsvOptions {
+    pub(super) fn dialect(&self, format: TableFormat) -> CsvOptions {
         let usual = match format {
             TableFormat::Tsv => CsvOptions::TSV,
             _ => CsvOptions::CSV,

@@ -7,6 +7,7 @@ mod directory;
 mod file;
 mod parallel;
 mod readings;
+mod rows;
 mod stand_in;
 mod text;
 
@@ -16,6 +17,7 @@ pub(crate) use directory::METADATA_NAME;
 pub use directory::{Difference, Manifest, ManifestError, ManifestFile, OwnFile};
 pub use file::{DirectoryProblem, FileFingerprint, FingerprintError};
 pub use readings::{FileState, Readings};
+pub use rows::{Batches, Rows};
 pub use stand_in::StandIn;
 
 pub(crate) use file::Copies;

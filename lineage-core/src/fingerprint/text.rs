@@ -17,35 +17,31 @@ use crate::table::ColumnKind;
 pub(super) type Open<'a> = dyn Fn() -> Result<Box<dyn Read + Send + 'a>, ContentError> + Sync + 'a;
 
 /// The pieces of one pass.
-struct Pieces<'a> {
+pub(super) struct Pieces<'a> {
     input: Box<dyn Read + Send + 'a>,
     buffer: PageBuffer,
     filled: std::ops::Range<usize>,
     cutter: Cutter,
     ended: bool,
-    spare: &'a Mutex<Vec<Piece>>,
 }
 
 impl<'a> Pieces<'a> {
-    fn new(
-        open: &'a Open<'_>,
-        options: CsvOptions,
-        spare: &'a Mutex<Vec<Piece>>,
-    ) -> Result<Pieces<'a>, ContentError> {
-        Ok(Pieces {
-            input: open()?,
+    pub(super) fn new(input: Box<dyn Read + Send + 'a>, options: CsvOptions) -> Pieces<'a> {
+        Pieces {
+            input,
             buffer: PageBuffer::new(),
             filled: 0..0,
             cutter: Cutter::new(options, PIECE_BYTES),
             ended: false,
-            spare,
-        })
+        }
     }
 
-    fn next(&mut self) -> Result<Option<Piece>, ContentError> {
-        for piece in lock(self.spare).drain(..) {
-            self.cutter.recycle(piece);
-        }
+    /// Takes back a piece that is done with.
+    pub(super) fn recycle(&mut self, piece: Piece) {
+        self.cutter.recycle(piece);
+    }
+
+    pub(super) fn next(&mut self) -> Result<Option<Piece>, ContentError> {
         while !self.ended {
             let mut chunk = &self.buffer.as_slice()[self.filled.clone()];
             let piece = self.cutter.push(&mut chunk)?;
@@ -75,8 +71,7 @@ pub(super) fn of_csv(
     observer: &dyn Observer,
 ) -> Result<Digested, ContentError> {
     let declared = options.columns.as_deref();
-    let spare = Mutex::new(Vec::new());
-    let mut pieces = Pieces::new(open, dialect, &spare)?;
+    let mut pieces = Pieces::new(open()?, dialect);
     let first = pieces.next()?;
     let names = pieces.cutter.columns().unwrap_or_default().to_vec();
     let guessed = match &first {
@@ -94,7 +89,7 @@ pub(super) fn of_csv(
             columns[place].1 = kind.clone();
         }
         let chosen: Vec<_> = places.iter().map(|place| columns[*place].clone()).collect();
-        let pieces = Pieces::new(open, dialect, &spare)?;
+        let pieces = Pieces::new(open()?, dialect);
         let job = Job { columns: &chosen, profile: options.profile, observer };
         let (second, classes) = pass(&again, &job, None, pieces)?;
         if again.second_pass(&classes)?.is_some() {
@@ -117,18 +112,21 @@ fn pass(
     mut first: Option<Piece>,
     mut pieces: Pieces<'_>,
 ) -> Result<(Hashed, Vec<Classes>), ContentError> {
-    let spare = pieces.spare;
+    let spare: Mutex<Vec<Piece>> = Mutex::new(Vec::new());
     let found = Mutex::new(vec![Classes::NONE; job.columns.len()]);
     let scratches: Mutex<Vec<Scratch>> = Mutex::new(Vec::new());
     let next = || match first.take() {
         Some(piece) => Ok(Some(piece)),
-        None => pieces.next(),
+        None => {
+            lock(&spare).drain(..).for_each(|piece| pieces.recycle(piece));
+            pieces.next()
+        }
     };
     let decode = |piece: Piece| {
         let mut scratch = lock(&scratches).pop().unwrap_or_default();
         let parsed = parser.parse(&piece, &mut scratch)?;
         lock(&scratches).push(scratch);
-        lock(spare).push(piece);
+        lock(&spare).push(piece);
         for (all, found) in lock(&found).iter_mut().zip(&parsed.classes) {
             *all |= *found;
         }

@@ -198,10 +198,6 @@ impl ColumnLeaves {
         self.nulls += next.nulls;
     }
 
-    pub(crate) fn rows(&self) -> u64 {
-        self.rows
-    }
-
     pub(crate) fn digest(self, name: String, kind: ColumnKind) -> ColumnDigest {
         let mut hasher = Hasher::new();
         hasher.update(&[1]);

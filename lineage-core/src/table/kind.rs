@@ -67,22 +67,6 @@ impl ColumnKind {
             _ => return None,
         })
     }
-
-    /// Bytes of each value, for kinds whose values are equally long.
-    pub(crate) fn width_bytes(&self) -> Option<usize> {
-        Some(match self {
-            ColumnKind::Bool => 1,
-            ColumnKind::Float32 => 4,
-            ColumnKind::Int
-            | ColumnKind::Uint64
-            | ColumnKind::Float64
-            | ColumnKind::Date
-            | ColumnKind::Time => 8,
-            ColumnKind::Timestamp | ColumnKind::Instant | ColumnKind::Duration => 12,
-            ColumnKind::Decimal => 33,
-            _ => return None,
-        })
-    }
 }
 
 fn of_type(

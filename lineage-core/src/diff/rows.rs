@@ -1,0 +1,223 @@
+//! What takes the rows themselves: whether rows were only appended, rows by key, and drift.
+
+use std::path::Path;
+
+use super::data::{DataDifference, Known};
+use super::table::TableDifference;
+use super::{DiffError, DiffOptions};
+use crate::context::Observer;
+use crate::digest::Kind;
+use crate::fingerprint::{ContentError, FingerprintError, Rows, Table};
+use crate::table::{BLOCK_ROWS, ColumnGrid, TableError};
+
+#[cfg(feature = "polars")]
+pub use crate::frames::{KeyedDifference, TableDrift};
+#[cfg(not(feature = "polars"))]
+pub use without::{KeyedDifference, TableDrift};
+
+/// A table that is to be read, and where it is.
+pub(super) type TableAt<'a> = (&'a Path, Option<&'a Table>);
+
+fn in_file(path: &Path, problem: ContentError) -> FingerprintError {
+    let path = path.to_owned();
+    match problem {
+        ContentError::File(error) => error.into(),
+        ContentError::Changed => FingerprintError::Changed { path },
+        problem => FingerprintError::Table { path, problem: Box::new(problem) },
+    }
+}
+
+/// An error when rows are to be compared, and this library cannot.
+pub(super) fn check_built(options: &DiffOptions<'_>) -> Result<(), DiffError> {
+    let wanted = options.drift || !options.key.is_empty();
+    if wanted && !cfg!(feature = "polars") { Err(DiffError::WithoutRows) } else { Ok(()) }
+}
+
+/// Where one table has the rows of the other and more, as far as whole blocks tell, looks at the rows of
+/// the longer one that stand beside the last, shorter block of the other.
+pub(super) fn follow_appended(
+    difference: &mut TableDifference,
+    left: &Known,
+    right: &Known,
+    (path_left, path_right): (&Path, &Path),
+    options: &DiffOptions<'_>,
+    observer: &dyn Observer,
+) -> Result<(), DiffError> {
+    let (short, long, path) = match left.side.rows < right.side.rows {
+        true => (left, right, path_right),
+        false => (right, left, path_left),
+    };
+    let (Some(first), Some(short), Some(table)) =
+        (difference.first_rows_same, &short.table, &long.table)
+    else {
+        return Ok(());
+    };
+    let end = short.digest.rows;
+    let in_last_block = first < end && end - first < BLOCK_ROWS;
+    if !in_last_block || end == table.digest.rows || long.side.kind == Kind::Directory {
+        return Ok(());
+    }
+    let leaves = leaves_of(path, table, first..end, options, observer)
+        .map_err(|problem| in_file(path, problem))?;
+    let mut last_leaves = short.digest.columns.iter().map(|column| column.leaves.last());
+    if leaves.len() == last_leaves.len() && last_leaves.by_ref().eq(leaves.iter().map(Some)) {
+        difference.first_rows_same = Some(end);
+    }
+    Ok(())
+}
+
+/// The digest of each column's rows in a range that lies within one block and begins with it.
+fn leaves_of(
+    path: &Path,
+    table: &Table,
+    range: std::ops::Range<u64>,
+    options: &DiffOptions<'_>,
+    observer: &dyn Observer,
+) -> Result<Vec<crate::digest::Sha256>, ContentError> {
+    let rows = Rows::open(path, table, options.tables, observer)?;
+    let columns = table.digest.columns.iter();
+    let mut grids: Vec<_> = columns.map(|column| ColumnGrid::new(column.kind.clone())).collect();
+    let mut left = (range.end - range.start) as usize;
+    for batch in rows.read_from(range.start)? {
+        let batch = batch?;
+        let batch = batch.slice(0, batch.num_rows().min(left));
+        left -= batch.num_rows();
+        for ((grid, array), column) in
+            grids.iter_mut().zip(batch.columns()).zip(&table.digest.columns)
+        {
+            let wrong = |problem| TableError::Cell { column: column.name.clone(), problem };
+            grid.push(array).map_err(wrong)?;
+        }
+        if left == 0 {
+            break;
+        }
+    }
+    let digests = grids.into_iter().zip(&table.digest.columns).map(|(grid, column)| {
+        grid.finish().digest(column.name.clone(), column.kind.clone()).leaves
+    });
+    Ok(digests.flatten().collect())
+}
+
+#[cfg(not(feature = "polars"))]
+pub(super) fn compare(
+    _difference: &mut DataDifference,
+    _left: TableAt<'_>,
+    _right: TableAt<'_>,
+    options: &DiffOptions<'_>,
+    _observer: &dyn Observer,
+) -> Result<(), DiffError> {
+    check_built(options)
+}
+
+/// Compares rows by key and distributions, as far as that is asked for.
+#[cfg(feature = "polars")]
+pub(super) fn compare(
+    difference: &mut DataDifference,
+    left: TableAt<'_>,
+    right: TableAt<'_>,
+    options: &DiffOptions<'_>,
+    observer: &dyn Observer,
+) -> Result<(), DiffError> {
+    use crate::frames::{KeyedOptions, difference_by_key, drift};
+
+    if options.key.is_empty() && !options.drift {
+        return Ok(());
+    }
+    let sides = [&difference.left, &difference.right];
+    let open = |(path, table): TableAt<'_>, side: usize| {
+        let side = sides[side].as_ref();
+        let problem = match side.and_then(|side| side.table_problem.clone()) {
+            Some(problem) => problem,
+            None if side.is_some_and(|side| side.kind == Kind::Directory) => {
+                "it is a folder".to_owned()
+            }
+            None => "it is no table".to_owned(),
+        };
+        let no_rows = DiffError::NoRows { path: path.to_owned(), problem };
+        let is_file = side.is_none_or(|side| side.kind == Kind::File);
+        let table = table.filter(|_| is_file).ok_or(no_rows)?;
+        let rows = Rows::open(path, table, options.tables, observer);
+        Ok::<_, DiffError>(rows.map_err(|problem| in_file(path, problem))?)
+    };
+    let (rows_left, rows_right) = (open(left, 0)?, open(right, 1)?);
+    let paths = (left.0, right.0);
+    let source_left = source(left.0, &rows_left).map_err(|error| frames(error, paths.0))?;
+    let source_right = source(right.0, &rows_right).map_err(|error| frames(error, paths.1))?;
+    if !options.key.is_empty() {
+        let keyed = KeyedOptions::default();
+        let found = difference_by_key(&source_left, &source_right, options.key, &keyed);
+        difference.rows = Some(found.map_err(|error| joined(error, paths))?);
+    }
+    if options.drift {
+        use crate::frames::DriftError;
+        let found = drift(&source_left, &source_right).map_err(|error| match error {
+            DriftError::TooManyRows { .. } => DiffError::TooManyRows(error.to_string()),
+            DriftError::Frames(error) => frames(error, paths.0),
+        });
+        difference.drift = Some(found?);
+    }
+    Ok(())
+}
+
+#[cfg(feature = "polars")]
+fn source<'a>(
+    path: &'a Path,
+    rows: &'a Rows<'a>,
+) -> Result<crate::frames::Source<'a>, crate::frames::FramesError> {
+    use crate::frames::{Source, SourceBatches, SourceError};
+
+    let schema = std::sync::Arc::clone(rows.schema());
+    Source::new(schema, move |columns| {
+        let columns = columns.to_vec();
+        let failed = move |problem| -> SourceError { Box::new(in_file(path, problem)) };
+        let batches = rows.read().map_err(failed)?;
+        let project = move |batch: Result<arrow::array::RecordBatch, ContentError>| {
+            Ok(batch.map_err(failed)?.project(&columns)?)
+        };
+        Ok(Box::new(batches.map(project)) as SourceBatches<'a>)
+    })
+}
+
+#[cfg(feature = "polars")]
+fn joined(error: crate::frames::JoinError, (left, right): (&Path, &Path)) -> DiffError {
+    use crate::frames::{JoinError, Side};
+
+    match error {
+        JoinError::TooManyRows { .. } => DiffError::TooManyRows(error.to_string()),
+        JoinError::SourceChanged(Side::Left) => {
+            FingerprintError::Changed { path: left.to_owned() }.into()
+        }
+        JoinError::SourceChanged(Side::Right) => {
+            FingerprintError::Changed { path: right.to_owned() }.into()
+        }
+        JoinError::Frames(error) => frames(error, left),
+        error => DiffError::Key(error.to_string()),
+    }
+}
+
+#[cfg(feature = "polars")]
+fn frames(error: crate::frames::FramesError, path: &Path) -> DiffError {
+    use crate::frames::FramesError;
+
+    let no_rows = |problem: String| DiffError::NoRows { path: path.to_owned(), problem };
+    match error {
+        FramesError::Source(error) => match error.downcast::<FingerprintError>() {
+            Ok(error) => DiffError::Fingerprint(*error),
+            Err(error) => no_rows(error.to_string()),
+        },
+        error => no_rows(error.to_string()),
+    }
+}
+
+#[cfg(not(feature = "polars"))]
+mod without {
+    use serde::Serialize;
+
+    /// There is none without the feature `polars`.
+    #[derive(Debug, Clone, PartialEq, Serialize)]
+    pub enum KeyedDifference {}
+
+    /// There is none without the feature `polars`.
+    #[derive(Debug, Clone, PartialEq, Serialize)]
+    pub enum TableDrift {}
+}
