@@ -147,3 +147,113 @@ fn a_stand_in_is_named() {
     env.write("lfs.bin", text);
     env.run(&["fingerprint", "lfs.bin"]).ok().says("is a Git LFS pointer to sha256:4d7a");
 }
+
+#[test]
+fn a_folder_of_tables_is_one_table_when_asked() {
+    let env = Env::empty();
+    env.write("whole.csv", "id,amount\n1,2.5\n2,3\n3,\n");
+    env.write("parts/day=1/a.csv", "id,amount\n1,2.5\n");
+    env.write("parts/day=2/a.csv", "id,amount\n2,3\n");
+    env.write("parts/day=2/b.csv", "id,amount\n3,\n");
+    env.write("parts/_SUCCESS", "");
+    let content = |arguments: &[&str]| {
+        let arguments = [&["fingerprint"], arguments].concat();
+        env.json_lines(&arguments, "lineage.fingerprint/1").remove(0)
+    };
+    let whole = content(&["whole.csv"]);
+    let parts = content(&["parts", "--table"]);
+    assert_eq!(parts["content_sha256"], whole["content_sha256"]);
+    assert_eq!((&parts["kind"], &parts["rows"]), (&json!("directory"), &json!(3)));
+    assert_eq!(parts["columns"][1]["type"], "float64", "inferred over all files");
+    assert_eq!(content(&["parts"])["content_sha256"], json!(null));
+    let hive = content(&["parts", "--hive"]);
+    env.write("hive.csv", "id,amount,day\n1,2.5,1\n2,3,2\n3,,2\n");
+    env.write(
+        "hive.json",
+        r#"{"columns":[{"name":"id","type":"int"},
+        {"name":"amount","type":"float64"},{"name":"day","type":"string"}]}"#,
+    );
+    let declared = content(&["hive.csv", "--schema", "hive.json"]);
+    assert_eq!(hive["content_sha256"], declared["content_sha256"]);
+    let printed = env.run(&["fingerprint", "parts/*/*.csv", "-q"]).ok().stdout;
+    assert_eq!(printed.lines().count(), 3);
+    env.refused(&["fingerprint", "none/*.csv"], 5, "not-found", "none");
+}
+
+#[test]
+fn files_that_are_not_one_table_are_refused() {
+    let env = Env::empty();
+    env.write("parts/a.csv", "id,amount\n1,2\n");
+    env.write("parts/b.csv", "id,price\n1,2\n");
+    let arguments = ["fingerprint", "parts", "--table"];
+    env.refused(&arguments, 2, "not-as-declared", "\"a.csv\" and \"b.csv\" differ");
+    env.write("parts/b.csv", "id,amount\n1,2,3\n");
+    env.refused(&arguments, 2, "not-as-declared", "b.csv: line 2");
+    env.write("parts/b.csv", "id,amount\n1,2\n");
+    env.write("parts/notes.txt", "x");
+    env.refused(&arguments, 2, "not-as-declared", "\"notes.txt\" is not named like a table");
+    env.run(&[&arguments[..], &["--exclude", "*.txt"]].concat()).ok();
+}
+
+#[test]
+fn declared_kinds_and_dialects_are_obeyed() {
+    let env = Env::empty();
+    env.write("semi.csv", "1;a\n2;\n");
+    env.write("plain.csv", "column_1,column_2\n1,a\n2,\n");
+    let content = |arguments: &[&str]| {
+        let arguments = [&["fingerprint"], arguments].concat();
+        env.json_lines(&arguments, "lineage.fingerprint/1").remove(0)["content_sha256"].clone()
+    };
+    let semi = content(&["semi.csv", "--delimiter", ";", "--no-header"]);
+    assert_eq!(semi, content(&["plain.csv"]));
+    env.write(
+        "schema.json",
+        r#"{"columns":[{"name":"column_1","type":"string"},
+        {"name":"column_2","type":"string"}]}"#,
+    );
+    assert_ne!(semi, content(&["plain.csv", "--schema", "schema.json"]));
+    env.write("rows.ndjson", "{\"column_1\":1,\"column_2\":\"a\"}\n{\"column_1\":2}\n");
+    assert_eq!(semi, content(&["rows.ndjson"]));
+    assert_eq!(semi, content(&["plain.csv", "--like", "rows.ndjson"]));
+    env.write(
+        "schema.json",
+        r#"{"columns":[{"name":"column_1","type":"date"},
+        {"name":"column_2","type":"string"}]}"#,
+    );
+    let arguments = ["fingerprint", "plain.csv", "--schema", "schema.json"];
+    env.refused(&arguments, 2, "not-as-declared", "\"1\" in column \"column_1\"");
+    env.refused(&["fingerprint", "plain.csv", "--delimiter", "\""], 2, "usage", "--delimiter");
+}
+
+#[test]
+fn an_unchanged_file_is_not_read_again_and_the_output_says_so() {
+    let env = Env::new();
+    let later = [("LINEAGE_TEST_NOW", "2099-01-01T00:00:00Z")];
+    env.write("data.csv", "id,amount\n".to_owned() + &"1,2.5\n".repeat(2000));
+    let hashed = |extra: &[&str]| {
+        let arguments = [&["fingerprint", "data.csv", "--json"], extra].concat();
+        let line = env.run_with(&arguments, &later).ok().stdout;
+        let line: serde_json::Value = serde_json::from_str(line.trim()).unwrap();
+        (line["hashed"].clone(), line["content_sha256"].clone(), line["sha256"].clone())
+    };
+    let first = hashed(&[]);
+    assert_eq!(first.0, "bytes");
+    let second = hashed(&[]);
+    assert_eq!((&second.0, &second.1, &second.2), (&json!("cache"), &first.1, &first.2));
+    assert_eq!(hashed(&["--rehash"]), first);
+    // The same size and, set back by hand, the same time of modification: the kernel's time tells.
+    let path = env.path("data.csv");
+    let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
+    env.write("data.csv", "id,amount\n".to_owned() + &"1,3.5\n".repeat(2000));
+    std::fs::File::options().append(true).open(&path).unwrap().set_modified(modified).unwrap();
+    let third = hashed(&[]);
+    assert_eq!(third.0, "bytes");
+    assert_ne!(third.1, first.1);
+    // A damaged cache is made anew.
+    env.write(".lineage/cache.db", "not a database");
+    assert_eq!(hashed(&[]).1, third.1);
+    assert_eq!(hashed(&[]).0, "cache");
+    let arguments = ["record", "fraud", "--data", "training=data.csv", "--json"];
+    let recorded = env.run_with(&arguments, &later).ok().stdout;
+    assert!(recorded.contains("\"hashed\":\"cache\""), "{recorded}");
+}

@@ -7,7 +7,7 @@ use lineage_core::diff::DiffError;
 use lineage_core::events::EntryError;
 use lineage_core::files::FileError;
 use lineage_core::fingerprint::DirectoryProblem;
-use lineage_core::fingerprint::{FingerprintError, SchemaError};
+use lineage_core::fingerprint::{FingerprintError, PartitionError, SchemaError};
 use lineage_core::init::InitError;
 use lineage_core::inspect::InspectError;
 use lineage_core::layout::LayoutError;
@@ -307,6 +307,15 @@ impl From<DiffError> for CliError {
             DiffError::Lookup(error) => error.into(),
             DiffError::Object(error) => error.into(),
             DiffError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<PartitionError> for CliError {
+    fn from(error: PartitionError) -> CliError {
+        match error {
+            PartitionError::File(error) => error.into(),
+            other => usage(other.to_string()),
         }
     }
 }

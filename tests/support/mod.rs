@@ -121,6 +121,12 @@ impl Env {
         self.finish(self.command(arguments).output().unwrap())
     }
 
+    /// Runs a command with other variables of the environment.
+    #[must_use = "assert how it ended, or snapshot what it said"]
+    pub fn run_with<S: AsRef<OsStr>>(&self, arguments: &[S], variables: &[(&str, &str)]) -> Ran {
+        self.finish(self.command(arguments).envs(variables.iter().copied()).output().unwrap())
+    }
+
     /// A command run by a user whom file permissions bind: ourselves, or `nobody` when we are root.
     #[cfg(unix)]
     pub fn command_unprivileged<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use lineage_core::context::Context;
 use lineage_core::digest::{Kind, Sha256};
 use lineage_core::fingerprint::{
-    Fingerprint, Input, Readings, TableOptions, Typing, fingerprint_unless_known,
+    Fingerprint, Input, Readings, TableOptions, Typing, files_of_glob, fingerprint_unless_known,
 };
 use lineage_core::layout::slashed;
 use lineage_core::lookup;
@@ -15,7 +15,7 @@ use lineage_core::table::{ColumnDigest, ColumnKind};
 use serde::Serialize;
 
 use crate::args::Global;
-use crate::error::CliError;
+use crate::error::{CliError, ErrorKind};
 use crate::output::Output;
 use crate::tables::TableArgs;
 use crate::{render, settings};
@@ -26,7 +26,7 @@ use crate::{render, settings};
 /// project, files that are unchanged since they were last read are not read again, which the output
 /// says, and the metadata.json that lineage wrote into a model's folder is left out, as it is when the
 /// model is recorded. Nothing else is written, and no registry is needed.
-#[derive(clap::Args)]
+#[derive(clap::Args, Clone)]
 #[command(
     after_help = "Examples:\n  lineage fingerprint data/train.csv\n  lineage fingerprint models/v3 --json\n  lineage fingerprint data/*.parquet --columns\n  lineage fingerprint data/train.csv --like data/train.parquet\n  lineage fingerprint data/train.parquet --profile\n  lineage fingerprint data/by_day --hive"
 )]
@@ -77,6 +77,7 @@ pub(crate) fn run(
     output: &mut Output,
 ) -> Result<(), CliError> {
     output.observer().listen_for_interrupts();
+    let args = &FingerprintArgs { paths: expanded(&args.paths)?, ..args.clone() };
     let named = global.registry.is_some();
     let found = match settings::layout(global) {
         Ok(layout) => settings::with_context(global, output, None, |context| {
@@ -113,6 +114,29 @@ pub(crate) fn run(
         |line| line.sha256.to_string(),
         || text(&lines, args.columns),
     )
+}
+
+/// The paths; one that names no file and holds a wildcard as the files that it matches, for shells
+/// that leave it as it is.
+fn expanded(paths: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
+    let mut all = Vec::new();
+    for path in paths {
+        let pattern = path.to_str().filter(|text| text.contains(['*', '?', '[', '{']));
+        match pattern.filter(|_| std::fs::symlink_metadata(path).is_err()) {
+            None => all.push(path.clone()),
+            Some(pattern) => {
+                let mut found: Vec<PathBuf> =
+                    files_of_glob(pattern)?.into_iter().map(|file| file.path).collect();
+                if found.is_empty() {
+                    let message = format!("{pattern} matches no file");
+                    return Err(CliError::new(ErrorKind::NotFound, message));
+                }
+                found.sort();
+                all.append(&mut found);
+            }
+        }
+    }
+    Ok(all)
 }
 
 fn options(

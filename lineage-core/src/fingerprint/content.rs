@@ -24,6 +24,7 @@ use crate::readers::compressed::Decompressed;
 use crate::readers::csv::{CsvError, CsvOptions};
 use crate::readers::ndjson::{NdjsonColumns, NdjsonReader};
 use crate::readers::parquet::ParquetTable;
+use crate::readers::partitioned::PartitionError;
 use crate::readers::{Compression, DeclaredColumn, ReadError, TableFormat};
 use crate::table::{ColumnKind, TableDigest, TableError, columns_of};
 
@@ -45,6 +46,17 @@ pub enum ContentError {
     /// Not Arrow IPC, NDJSON or what the name's compression announces; or not as declared.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// The files of a folder are not one table.
+    #[error(transparent)]
+    Partitions(#[from] PartitionError),
+    /// A file of a folder that is one table.
+    #[error("{file}: {problem}")]
+    InFile {
+        /// Its path within the folder.
+        file: String,
+        /// What is wrong with it.
+        problem: Box<ContentError>,
+    },
     /// A column could not be profiled.
     #[error(transparent)]
     Profile(#[from] ProfileError),
@@ -67,6 +79,11 @@ pub(super) struct Digested {
 }
 
 impl Digested {
+    pub(super) fn table(self, format: TableFormat) -> Table {
+        let Digested { typing, digest, profile } = self;
+        Table { format, typing, digest, profile }
+    }
+
     pub(super) fn of(
         columns: Vec<(String, ColumnKind)>,
         hashed: Hashed,
@@ -223,7 +240,7 @@ fn table(
     let decompressed = || -> Result<Box<dyn io::Read + Send>, ContentError> {
         Ok(Box::new(Decompressed::new(Watched { file: open()?, observer }, compression)?))
     };
-    let Digested { typing, digest, profile } = match format {
+    let digested = match format {
         TableFormat::Csv | TableFormat::Tsv => {
             text::of_csv(&decompressed, options.dialect(format), options, observer)
         }
@@ -238,13 +255,13 @@ fn table(
             of_batches(&schema, reader, Typing::File, options, observer)
         }
     }?;
-    Ok(Table { format, typing, digest, profile })
+    Ok(digested.table(format))
 }
 
 /// A file whose reading is watched.
-struct Watched<'a> {
-    file: File,
-    observer: &'a dyn Observer,
+pub(super) struct Watched<'a> {
+    pub(super) file: File,
+    pub(super) observer: &'a dyn Observer,
 }
 
 impl io::Read for Watched<'_> {

@@ -188,7 +188,7 @@ pub(super) struct Walk {
 
 pub(super) struct Found {
     pub(super) absolute: PathBuf,
-    relative: String,
+    pub(super) relative: String,
 }
 
 /// Lists the regular files of a directory, sorted by path, and refuses what has no place in one.

@@ -6,11 +6,13 @@ mod content;
 mod directory;
 mod file;
 mod parallel;
+mod partitions;
 mod readings;
 mod rows;
 mod stand_in;
 mod text;
 
+pub use crate::readers::partitioned::{PartitionError, files_of_glob};
 pub use crate::readers::{Compression, DeclaredColumn, SchemaError, TableFormat};
 pub use content::{ContentError, Partitioning, Table, TableOptions, Typing};
 pub(crate) use directory::METADATA_NAME;
@@ -137,25 +139,39 @@ pub(crate) fn fingerprint_keeping(
             walks.push(None);
         }
     }
+    let state = |walk: &Option<directory::Walk>| walk.as_ref().and_then(partitions::states);
+    let before: Vec<_> = walks.iter().map(state).collect();
     // Digests of bytes and of content are taken side by side, each reading the file for itself.
     let (read, tables) = std::thread::scope(|scope| {
         let read = scope.spawn(|| file::read_all(&tasks, copies, readings, observer));
         let tables: Vec<_> = inputs
             .iter()
             .zip(&walks)
-            .map(|(input, walk)| input.table.as_ref().filter(|_| walk.is_none()).zip(Some(input)))
-            .map(|wanted| {
-                let (options, input) = wanted?;
-                content::read(&input.path, options, readings, observer)
+            .map(|(input, walk)| {
+                let options = input.table.as_ref()?;
+                match walk {
+                    None => content::read(&input.path, options, readings, observer),
+                    Some(_) if options.partitioning == Partitioning::None => None,
+                    Some(walk) => {
+                        let table = partitions::read(walk, options, observer);
+                        Some(content::Outcome { table, stat: None })
+                    }
+                }
             })
             .collect();
         (read.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), tables)
     });
     let mut read = read?.into_iter();
     let mut results = Vec::with_capacity(inputs.len());
-    for ((input, walk), table) in inputs.iter().zip(walks).zip(tables) {
+    for (((input, walk), table), before) in inputs.iter().zip(walks).zip(tables).zip(before) {
         let result = match walk {
-            Some(walk) => directory::assemble(walk, &mut read),
+            Some(walk) => {
+                if table.is_some() && partitions::states(&walk) != before {
+                    return Err(FingerprintError::Changed { path: input.path.clone() });
+                }
+                let found = directory::assemble(walk, &mut read);
+                found.map(|found| whole(input, found, table)).transpose()?
+            }
             None => match read.next() {
                 Some(read) => Some(single(input, read, table, readings, observer)?),
                 None => None,
@@ -164,6 +180,23 @@ pub(crate) fn fingerprint_keeping(
         results.extend(result);
     }
     Ok(results)
+}
+
+/// A folder, with its rows when it was to be read as one table.
+fn whole(
+    input: &Input<'_>,
+    found: Fingerprint,
+    table: Option<content::Outcome>,
+) -> Result<Fingerprint, FingerprintError> {
+    match table.map(|outcome| outcome.table) {
+        None => Ok(found),
+        Some(Ok(table)) => Ok(Fingerprint { table: Some(table), ..found }),
+        Some(Err(ContentError::File(error))) => Err(error.into()),
+        Some(Err(problem)) => {
+            let problem = Box::new(problem);
+            Err(FingerprintError::Table { path: input.path.clone(), problem })
+        }
+    }
 }
 
 fn single(

@@ -105,6 +105,26 @@ pub(super) fn of_csv(
     Ok(Digested::of(columns, hashed, options.typing()))
 }
 
+/// The names of the columns and the classes of all their values.
+pub(super) fn survey(
+    open: &Open<'_>,
+    dialect: CsvOptions,
+    options: &TableOptions,
+    observer: &dyn Observer,
+) -> Result<(Vec<String>, Vec<Classes>), ContentError> {
+    let mut pieces = Pieces::new(open()?, dialect);
+    let first = pieces.next()?;
+    let names = pieces.cutter.columns().unwrap_or_default().to_vec();
+    let guessed = match &first {
+        Some(piece) => guess(dialect, &names, piece),
+        None => vec![Classes::NONE; names.len()],
+    };
+    let parser = Parser::new(dialect, &names, options.columns.as_deref(), &guessed)?;
+    let no_columns = Job { columns: &[], profile: false, observer };
+    let (_, classes) = pass(&parser, &no_columns, first, pieces)?;
+    Ok((names, classes))
+}
+
 /// Parses all pieces and hashes their columns. `first` is a piece that was taken already.
 fn pass(
     parser: &Parser,
@@ -113,7 +133,7 @@ fn pass(
     mut pieces: Pieces<'_>,
 ) -> Result<(Hashed, Vec<Classes>), ContentError> {
     let spare: Mutex<Vec<Piece>> = Mutex::new(Vec::new());
-    let found = Mutex::new(vec![Classes::NONE; job.columns.len()]);
+    let found = Mutex::new(vec![Classes::NONE; parser.columns().len()]);
     let scratches: Mutex<Vec<Scratch>> = Mutex::new(Vec::new());
     let next = || match first.take() {
         Some(piece) => Ok(Some(piece)),

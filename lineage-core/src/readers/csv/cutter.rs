@@ -20,8 +20,6 @@ const SPARE_MAX: usize = 8;
 /// Some whole records, without the header. They end with a line feed, which is added to the last.
 #[derive(Debug)]
 pub(crate) struct Piece {
-    /// Counted from 0.
-    pub index: u64,
     pub bytes: Vec<u8>,
     pub first_byte_offset: u64,
     pub first_line: u64,
@@ -40,7 +38,6 @@ pub(crate) struct Cutter {
     open: bool,
     /// The buffer is searched when it has so many.
     wanted: usize,
-    index: u64,
     byte_offset: u64,
     line: u64,
     begun: bool,
@@ -59,7 +56,6 @@ impl Cutter {
             searched: 0,
             open: false,
             wanted: piece_bytes,
-            index: 0,
             byte_offset: 0,
             line: 1,
             begun: false,
@@ -179,18 +175,12 @@ impl Cutter {
         self.line += count(bytes.get(..head).unwrap_or_default(), b'\n');
         bytes.drain(..head);
         let lines = count(&bytes, b'\n');
-        let piece = Piece {
-            index: self.index,
-            first_byte_offset: self.byte_offset,
-            first_line: self.line,
-            bytes,
-        };
+        let piece = Piece { first_byte_offset: self.byte_offset, first_line: self.line, bytes };
         self.byte_offset += piece.bytes.len() as u64;
         self.line += lines;
         if piece.bytes.is_empty() {
             return Ok(None);
         }
-        self.index += 1;
         Ok(Some(piece))
     }
 

@@ -10,11 +10,13 @@ pub struct CsvError {
     pub line: u64,
     /// Counted from 0.
     pub byte_offset: u64,
+    /// What is wrong there.
     pub problem: Problem,
 }
 
 /// What is wrong there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say it")]
 pub enum Problem {
     #[error("a record of {found} fields, where the table has {expected} columns")]
     Ragged { found: usize, expected: usize },

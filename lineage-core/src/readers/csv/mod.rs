@@ -22,9 +22,9 @@ mod tokens;
 
 pub(crate) use classes::Classes;
 pub(crate) use cutter::{Cutter, PIECE_BYTES, Piece};
-pub(crate) use error::{CsvError, Problem};
+pub use error::{CsvError, Problem};
 pub use fuzz::fuzz_csv;
-pub(crate) use parser::{Parsed, Parser, Scratch, guess};
+pub(crate) use parser::{Parser, Scratch, guess};
 
 /// A record may have at most so many bytes.
 pub(crate) const RECORD_BYTES_MAX: usize = 64 << 20;
@@ -46,11 +46,6 @@ impl CsvOptions {
     pub(crate) const CSV: CsvOptions = CsvOptions { delimiter: b',', quote: b'"', header: true };
     /// Tab-separated, with a header.
     pub(crate) const TSV: CsvOptions = CsvOptions { delimiter: b'\t', ..CsvOptions::CSV };
-
-    /// Whether a byte can be a delimiter.
-    pub(crate) fn is_delimiter(byte: u8) -> bool {
-        byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r' | 0)
-    }
 }
 
 pub(crate) use super::schema::DeclaredColumn;

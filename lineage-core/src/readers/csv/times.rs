@@ -94,6 +94,7 @@ pub(super) fn date_classes(days: i32) -> Classes {
 }
 
 /// Days since 1970-01-01 of a date.
+#[cfg(test)]
 pub(crate) fn date(text: &[u8]) -> Option<i32> {
     days_of(text.try_into().ok()?)
 }
