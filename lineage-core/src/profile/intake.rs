@@ -11,7 +11,7 @@ use arrow::datatypes::{self, ByteArrayType, ByteViewType, DataType, TimeUnit, i2
 use super::block::BlockProfiler;
 use super::decimal::Decimal;
 use super::extremes::kept;
-use super::{Lengths, ProfileError, hash, key};
+use super::{Lengths, ProfileError, Scratch, hash, key};
 use crate::table::ColumnKind;
 
 const DAY_MILLIS: i64 = 86_400_000;
@@ -243,33 +243,39 @@ impl BlockProfiler {
     fn take_bytes<A: BytesArray>(&mut self, array: &A) {
         self.note_nulls(array);
         match array.nulls().filter(|nulls| nulls.null_count() > 0) {
-            None => {
-                for index in 0..array.len() {
-                    let bytes = array.bytes(index);
-                    self.observe_bytes(hash::of_bytes(bytes), bytes);
-                }
-            }
-            Some(nulls) => {
-                for index in nulls.valid_indices() {
-                    let bytes = array.bytes(index);
-                    self.observe_bytes(hash::of_bytes(bytes), bytes);
-                }
-            }
+            None => self.take_bytes_at(array, || 0..array.len()),
+            Some(nulls) => self.take_bytes_at(array, || nulls.valid_indices()),
         }
     }
 
+    fn take_bytes_at<A: BytesArray, I: Iterator<Item = usize>>(
+        &mut self,
+        array: &A,
+        valid: impl Fn() -> I,
+    ) {
+        let start = self.scratch.ids.len();
+        let lengths = &mut self.lengths;
+        self.scratch.ids.extend(valid().map(|index| {
+            let bytes = array.bytes(index);
+            Lengths::note(lengths, bytes.len() as u64);
+            hash::of_bytes(bytes)
+        }));
+        for (place, index) in (start..).zip(valid()) {
+            self.observe_bytes(place, || array.bytes(index));
+        }
+    }
+
+    /// Counts the value whose identity is at that place.
     #[inline]
-    fn observe_bytes(&mut self, id: u64, bytes: &[u8]) {
-        let scratch = &mut self.scratch;
-        let is_new = scratch.counter.observe(id, &scratch.ids);
-        scratch.ids.push(id);
-        Lengths::note(&mut self.lengths, bytes.len() as u64);
+    fn observe_bytes<'a>(&mut self, place: usize, bytes: impl Fn() -> &'a [u8]) {
+        let Scratch { ids, counter, texts, .. } = &mut self.scratch;
+        let is_new = counter.observe(ids[place], &ids[..place]);
         if is_new {
-            scratch.texts.push(kept(bytes).into());
+            texts.push(kept(bytes()).into());
         }
         // As long as there are few different values, each is remembered when it is first met.
-        if is_new || scratch.counter.is_many() {
-            self.texts.note(bytes);
+        if is_new || counter.is_many() {
+            self.texts.note(bytes());
         }
     }
 
@@ -307,7 +313,10 @@ impl BlockProfiler {
             {
                 self.nulls += 1;
             } else {
-                self.observe_bytes(ids[word], words.bytes(word));
+                let place = self.scratch.ids.len();
+                self.scratch.ids.push(ids[word]);
+                Lengths::note(&mut self.lengths, words.bytes(word).len() as u64);
+                self.observe_bytes(place, || words.bytes(word));
             }
         }
         Ok(())

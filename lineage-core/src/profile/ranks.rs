@@ -40,14 +40,7 @@ impl Ranks {
             return Ranks::sorted(values.to_vec());
         }
         let splitters = splitters(values, least, greatest);
-        // Values below a splitter (and above the one before) in the low half, equal ones in the high.
-        let mut counts = [0_u64; SPLITTERS];
-        let mut table = [u64::MAX; SPLITTERS];
-        table[..splitters.len()].copy_from_slice(&splitters);
-        for &value in values {
-            let index = below(&table, value);
-            counts[index] += if table[index] == value { 1 << 32 } else { 1 };
-        }
+        let counts = Search::new(&splitters).count(values);
         let mut items: Vec<(u64, u64)> = Vec::with_capacity(splitters.len());
         let mut error = 0;
         for (splitter, count) in splitters.into_iter().zip(counts) {
@@ -149,16 +142,74 @@ fn splitters(values: &[u64], least: u64, greatest: u64) -> Vec<u64> {
     splitters
 }
 
-/// How many of the splitters are below the value; the last one counts as above every value.
-#[inline]
-fn below(splitters: &[u64; SPLITTERS], value: u64) -> usize {
-    let (mut index, mut step) = (0, SPLITTERS / 2);
-    while step > 0 {
-        // The mask changes nothing; it shows that the index is in range.
-        index += step * usize::from(splitters[(index + step - 1) & (SPLITTERS - 1)] < value);
-        step /= 2;
+/// Cells of equal width that the range of values is cut into.
+const CELLS: usize = 1024;
+/// Steps of a search within one cell, when values are spread evenly.
+const FEW_STEPS: u32 = 2;
+/// Steps of a search among all splitters.
+const ALL_STEPS: u32 = SPLITTERS.ilog2();
+/// The splitters, followed by as many places at least as one step of the search can go beyond them.
+const PLACES: usize = 2 * SPLITTERS;
+
+/// Finds places among splitters without branches: first the cell, then by halves the place within it.
+struct Search {
+    splitters: [u64; PLACES],
+    least: u64,
+    shift: u32,
+    /// How many splitters lie in the cells before.
+    before: [u16; CELLS],
+    /// The most splitters that lie in one cell.
+    most: usize,
+}
+
+impl Search {
+    /// Of splitters in ascending order, the first and last being the least and the greatest value.
+    fn new(sorted: &[u64]) -> Search {
+        let mut splitters = [u64::MAX; PLACES];
+        splitters[..sorted.len()].copy_from_slice(sorted);
+        let least = sorted.first().copied().unwrap_or(0);
+        let range = sorted.last().copied().unwrap_or(0) - least;
+        let shift = (u64::BITS - range.leading_zeros()).saturating_sub(CELLS.ilog2());
+        let mut before = [0; CELLS];
+        let (mut reached, mut most) = (0, 0);
+        for (cell, before) in before.iter_mut().enumerate() {
+            *before = reached as u16;
+            let inside =
+                sorted[reached..].iter().take_while(|key| (*key - least) >> shift == cell as u64);
+            let inside = inside.count();
+            reached += inside;
+            most = most.max(inside);
+        }
+        Search { splitters, least, shift, before, most }
     }
-    index & (SPLITTERS - 1)
+
+    /// For each splitter the values below it, but above the one before, in the low half, and those equal to
+    /// it in the high half.
+    fn count(&self, values: &[u64]) -> [u64; PLACES] {
+        if self.most < 1 << FEW_STEPS {
+            self.count_in_steps::<FEW_STEPS>(values)
+        } else {
+            self.count_in_steps::<ALL_STEPS>(values)
+        }
+    }
+
+    /// The same when no cell has 2^`STEPS` splitters: a number known beforehand unrolls the loop. Values
+    /// that crowd into few cells are looked for among all splitters at once.
+    fn count_in_steps<const STEPS: u32>(&self, values: &[u64]) -> [u64; PLACES] {
+        let mut counts = [0; PLACES];
+        for &value in values {
+            // The remainders change nothing; they show that indices are in range.
+            let cell = (value.wrapping_sub(self.least) >> self.shift) as usize % CELLS;
+            let mut index = if STEPS < ALL_STEPS { usize::from(self.before[cell]) } else { 0 };
+            for step in (0..STEPS).rev().map(|exponent| 1 << exponent) {
+                let is_below = self.splitters[(index + step - 1) % PLACES] < value;
+                index = std::hint::select_unpredictable(is_below, index + step, index);
+            }
+            index %= PLACES;
+            counts[index] += if self.splitters[index] == value { 1 << 32 } else { 1 };
+        }
+        counts
+    }
 }
 
 /// Summaries of one, two, four, … blocks, so that each block's values are summarised anew only once in

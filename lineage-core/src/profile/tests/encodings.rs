@@ -24,7 +24,7 @@ fn runs(value: DataType) -> DataType {
 fn numbers(rows: u64, different: u64) -> impl Iterator<Item = Option<i64>> {
     (0..rows).map(move |row| {
         let number = random(row);
-        (number % 10 > 0).then_some((number / 10 % different) as i64)
+        (!number.is_multiple_of(10)).then_some((number / 10 % different) as i64)
     })
 }
 
