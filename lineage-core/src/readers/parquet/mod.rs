@@ -1,9 +1,19 @@
 //! Parquet files: any run of rows as batches, so that several threads can share a file.
+//!
+//! A file may be hostile. What the decoder would believe is checked first: the footer when the table is
+//! opened, and the pages of a row group when a run of its rows is asked for.
+
+mod delta;
+mod footer;
+mod header;
+mod pages;
+mod thrift;
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
-use std::sync::Arc;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::{Array, RecordBatch, make_array};
 use arrow::compute;
@@ -30,6 +40,10 @@ pub(crate) struct ParquetTable {
     /// The first row of each row group, and the number of all rows.
     row_group_starts: Vec<u64>,
     row_bytes: u64,
+    /// Whether values that rows share are copied, rather than referred to by views.
+    copies: bool,
+    /// What was found in the pages of each row group, once they were looked at.
+    checked: Vec<OnceLock<Result<pages::Sound, String>>>,
 }
 
 /// Batches are made of so many bytes, about, and of at most a block of rows.
@@ -46,12 +60,19 @@ impl ParquetTable {
     pub(crate) fn open(file: File) -> Result<ParquetTable, ParquetError> {
         let size_bytes = file.metadata()?.len();
         let input = SharedFile { file: Arc::new(file), size_bytes };
-        let plain = ArrowReaderMetadata::load(&input, ArrowReaderOptions::new())?;
+        without_panic(|| ParquetTable::of(input))
+    }
+
+    fn of(input: SharedFile) -> Result<ParquetTable, ParquetError> {
+        let footer = Arc::new(footer::read(&input)?);
+        let plain = ArrowReaderMetadata::try_new(footer, ArrowReaderOptions::new())?;
         let with = |schema: Schema| {
             ArrowReaderMetadata::try_new(Arc::clone(plain.metadata()), options(Arc::new(schema)))
         };
         // Strings as views are quicker to decode; a schema that does not allow it is read as it is.
-        let metadata = with(with_views(plain.schema())).unwrap_or_else(|_| plain.clone());
+        let viewed = with(with_views(plain.schema()));
+        let copies = viewed.is_err();
+        let metadata = viewed.unwrap_or_else(|_| plain.clone());
         let int96 = int96_columns(&metadata)?;
         let int96 = match int96.is_empty() {
             true => None,
@@ -68,7 +89,8 @@ impl ParquetTable {
             table_bytes = table_bytes.saturating_add(bytes);
         }
         let row_bytes = table_bytes / rows.max(1);
-        Ok(ParquetTable { input, metadata, int96, row_group_starts, row_bytes })
+        let checked = metadata.metadata().row_groups().iter().map(|_| OnceLock::new()).collect();
+        Ok(ParquetTable { input, metadata, int96, row_group_starts, row_bytes, copies, checked })
     }
 
     pub(crate) fn schema(&self) -> &SchemaRef {
@@ -98,7 +120,14 @@ impl ParquetTable {
 
     /// The rows of a run in order, in batches that never cross a block.
     pub(crate) fn batches(&self, run: Range<u64>) -> Result<ParquetBatches, ParquetError> {
-        let batch_rows = (BATCH_BYTES / self.row_bytes.max(1)).clamp(1, BATCH_ROWS_MAX);
+        without_panic(|| self.checked_batches(run))
+    }
+
+    fn checked_batches(&self, run: Range<u64>) -> Result<ParquetBatches, ParquetError> {
+        let mut batch_rows = (BATCH_BYTES / self.row_bytes.max(1)).clamp(1, BATCH_ROWS_MAX);
+        for row_group in self.row_groups(&run) {
+            batch_rows = batch_rows.min(self.check_row_group(row_group)?.batch_rows_max);
+        }
         // The largest power of two divides a block.
         let batch_rows = 1 << batch_rows.ilog2();
         let main = self.reader(&self.metadata, &run, batch_rows, None)?;
@@ -110,7 +139,27 @@ impl ParquetTable {
                 Some((self.reader(metadata, &run, batch_rows, Some(mask))?, columns.clone()))
             }
         };
-        Ok(ParquetBatches { main, seconds, rows_left: run.end - run.start })
+        Ok(ParquetBatches { main, seconds, rows_left: run.end - run.start, has_failed: false })
+    }
+
+    /// The row groups that a run has rows of.
+    fn row_groups(&self, run: &Range<u64>) -> Range<usize> {
+        let starts = &self.row_group_starts;
+        let first = starts.partition_point(|start| *start <= run.start).saturating_sub(1);
+        let last = starts.partition_point(|start| *start < run.end).min(starts.len() - 1);
+        first..last
+    }
+
+    /// Looks at the pages of a row group, once for all runs.
+    fn check_row_group(&self, index: usize) -> Result<pages::Sound, ParquetError> {
+        let checked = self.checked[index].get_or_init(|| {
+            let row_group = self.metadata.metadata().row_group(index);
+            pages::check(&self.input, row_group, self.copies).map_err(|error| match error {
+                ParquetError::General(text) => format!("row group {index}: {text}"),
+                other => format!("row group {index}: {other}"),
+            })
+        });
+        checked.clone().map_err(ParquetError::General)
     }
 
     fn reader(
@@ -121,8 +170,7 @@ impl ParquetTable {
         mask: Option<ProjectionMask>,
     ) -> Result<ParquetRecordBatchReader, ParquetError> {
         let starts = &self.row_group_starts;
-        let first = starts.partition_point(|start| *start <= run.start).saturating_sub(1);
-        let last = starts.partition_point(|start| *start < run.end).min(starts.len() - 1);
+        let Range { start: first, end: last } = self.row_groups(run);
         let skipped = (run.start - starts[first]) as usize;
         let after = (starts[last] - run.end) as usize;
         let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
@@ -149,14 +197,24 @@ pub(crate) struct ParquetBatches {
     main: ParquetRecordBatchReader,
     seconds: Option<(ParquetRecordBatchReader, Vec<usize>)>,
     rows_left: u64,
+    /// After an error, and above all after a panic, the readers are not asked again.
+    has_failed: bool,
 }
 
 impl Iterator for ParquetBatches {
     type Item = Result<RecordBatch, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        match self.main.next() {
-            Some(batch) => Some(batch.and_then(|batch| self.checked(batch))),
+        if self.has_failed {
+            return None;
+        }
+        let batch = without_panic(|| {
+            let batch = self.main.next().transpose()?;
+            batch.map(|batch| self.checked(batch)).transpose()
+        });
+        self.has_failed = batch.is_err();
+        match batch.transpose() {
+            Some(batch) => Some(batch),
             None if self.rows_left == 0 => None,
             None => {
                 self.rows_left = 0;
@@ -192,6 +250,13 @@ impl ParquetBatches {
         }
         Ok(batch)
     }
+}
+
+/// The decoder panics at some broken pages, at places that cannot all be foreseen. Where a panic unwinds,
+/// it is an error of the file.
+fn without_panic<T, E: From<ParquetError>>(decode: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    let problem = || ParquetError::General("it is damaged: the decoder gave up".to_owned());
+    panic::catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|_| Err(problem().into()))
 }
 
 /// Nanoseconds as whole seconds, rounded down.
@@ -241,6 +306,8 @@ fn viewed(field: &FieldRef) -> FieldRef {
         },
         DataType::List(child) => DataType::List(viewed(child)),
         DataType::LargeList(child) => DataType::LargeList(viewed(child)),
+        DataType::FixedSizeList(child, size) => DataType::FixedSizeList(viewed(child), *size),
+        DataType::Map(child, sorted) => DataType::Map(viewed(child), *sorted),
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(viewed).collect()),
         _ => return Arc::clone(field),
     };
@@ -306,3 +373,6 @@ impl Read for At {
         Ok(count)
     }
 }
+
+#[cfg(test)]
+mod tests;

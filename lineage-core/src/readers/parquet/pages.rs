@@ -1,0 +1,357 @@
+//! The pages of a row group, checked before they are decoded.
+//!
+//! The `parquet` crate takes memory by the sizes that a page declares, decompresses some codecs without
+//! any limit, and panics at some contradictions. So the headers of all pages are read first, which is
+//! one small read for each page.
+
+use std::io::{self, Read};
+
+use bytes::Bytes;
+use parquet::basic::{Compression, ConvertedType, LogicalType, Type as PhysicalType};
+use parquet::column::page::Page;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
+use parquet::file::reader::ChunkReader;
+use parquet::file::serialized_reader::SerializedPageReader;
+
+use super::header::{self, DELTA_BYTE_ARRAY, DELTA_LENGTH_BYTE_ARRAY, Header, Kind};
+use super::{SharedFile, delta};
+
+/// A page is held in memory as a whole, and so is a dictionary.
+pub(super) const PAGE_BYTES_MAX: u64 = 128 << 20;
+
+/// One page and one dictionary of each column are held at a time, by each thread. Two threads and what
+/// they make of the pages thus stay below 512 MiB ...
+const OPEN_BYTES_MAX: u64 = 160 << 20;
+
+/// ... except in a row group that is large itself: one of a thousand columns has a thousand pages.
+const OPEN_BYTES_PER_STORED_BYTE: u64 = 4;
+
+/// Rows are decoded in batches, none of which may hold more than so many bytes.
+const BATCH_BYTES_MAX: u64 = 64 << 20;
+
+/// Lists of a row cannot be cut: a page of lists may have this many values, as may a column chunk, and
+/// a chunk so many more for each of its bytes.
+const LISTED_VALUES_ALWAYS: u64 = 1 << 23;
+const LISTED_VALUES_PER_BYTE: u64 = 1 << 10;
+
+/// How often a compressed byte can be repeated.
+const GZIP_RATIO_MAX: u64 = 1032;
+const LZ4_RATIO_MAX: u64 = 255;
+
+/// What is known of a row group whose pages are sound: how many rows can be decoded at once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sound {
+    pub(super) batch_rows_max: u64,
+}
+
+/// Checks all pages of the row group.
+pub(super) fn check(
+    input: &SharedFile,
+    row_group: &RowGroupMetaData,
+    copies: bool,
+) -> Result<Sound, ParquetError> {
+    let (mut open_bytes, mut stored_bytes, mut row_bytes) = (0_u64, 0_u64, 0_u64);
+    for chunk in row_group.columns() {
+        let column = Column::of(chunk, row_group.num_rows(), copies);
+        let seen = column.and_then(|column| column.check(input)).map_err(|error| {
+            let name: String = chunk.column_path().string().chars().take(200).collect();
+            ParquetError::General(format!("column \"{name}\": {}", message(&error)))
+        })?;
+        open_bytes = open_bytes.saturating_add(seen.data_bytes + seen.dictionary_bytes);
+        stored_bytes = stored_bytes.saturating_add(chunk.compressed_size().unsigned_abs());
+        row_bytes = row_bytes.saturating_add(seen.row_bytes);
+    }
+    let open_bytes_max =
+        OPEN_BYTES_MAX.max(stored_bytes.saturating_mul(OPEN_BYTES_PER_STORED_BYTE));
+    if open_bytes > open_bytes_max {
+        return Err(ParquetError::General(format!(
+            "one page of each column takes {open_bytes} bytes, and at most {open_bytes_max} are read; \
+             write it with smaller pages"
+        )));
+    }
+    Ok(Sound { batch_rows_max: (BATCH_BYTES_MAX / row_bytes.max(1)).max(1) })
+}
+
+/// The text of an error without its kind.
+fn message(error: &ParquetError) -> String {
+    match error {
+        ParquetError::General(text) | ParquetError::EOF(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn problem(text: &str) -> ParquetError {
+    ParquetError::General(text.to_owned())
+}
+
+/// What the pages of a column take.
+#[derive(Default)]
+struct Seen {
+    data_bytes: u64,
+    dictionary_bytes: u64,
+    /// The most bytes of a row.
+    row_bytes: u64,
+    values: u64,
+    has_delta_strings: bool,
+}
+
+/// One column of a row group.
+struct Column<'a> {
+    chunk: &'a ColumnChunkMetaData,
+    start: u64,
+    end: u64,
+    values: u64,
+    rows: u64,
+    /// Whether values of a dictionary are copied for each row that has them.
+    copies: bool,
+}
+
+impl<'a> Column<'a> {
+    fn of(
+        chunk: &'a ColumnChunkMetaData,
+        rows: i64,
+        copies: bool,
+    ) -> Result<Column<'a>, ParquetError> {
+        let unsigned = |number: i64| {
+            u64::try_from(number).map_err(|_| problem("the footer has a negative size or place"))
+        };
+        if chunk.file_path().is_some() {
+            return Err(problem("not supported: its data is in another file"));
+        }
+        let start = chunk.dictionary_page_offset().unwrap_or_else(|| chunk.data_page_offset());
+        let start = unsigned(start)?;
+        let end = start
+            .checked_add(unsigned(chunk.compressed_size())?)
+            .ok_or_else(|| problem("the footer has a place that no file has"))?;
+        let (values, rows) = (unsigned(chunk.num_values())?, unsigned(rows)?);
+        let description = chunk.column_descr();
+        if description.max_rep_level() == 0 && values != rows {
+            return Err(problem("it has more or fewer values than there are rows"));
+        }
+        let is_number = description.converted_type() == ConvertedType::DECIMAL
+            || matches!(description.logical_type_ref(), Some(LogicalType::Decimal { .. }));
+        let copies = chunk.column_type() == PhysicalType::BYTE_ARRAY && (copies || is_number);
+        Ok(Column { chunk, start, end, values, rows, copies })
+    }
+
+    fn is_listed(&self) -> bool {
+        self.chunk.column_descr().max_rep_level() > 0
+    }
+
+    fn check(&self, input: &SharedFile) -> Result<Seen, ParquetError> {
+        if self.end > input.size_bytes {
+            return Err(problem("the footer places it outside of the file"));
+        }
+        let mut seen = Seen { row_bytes: self.width()?, ..Seen::default() };
+        let mut position = self.start;
+        while position < self.end {
+            let header = header::read(input, position, self.end)?;
+            position += header.size_bytes;
+            if header.stored_bytes > self.end - position {
+                return Err(problem("a page ends outside of its column"));
+            }
+            self.check_page(&header, &mut seen)?;
+            self.check_expansion(input, position, &header)?;
+            position += header.stored_bytes;
+        }
+        if seen.values != self.values {
+            return Err(problem("its pages have more or fewer values than the footer says"));
+        }
+        self.check_lists(&seen)?;
+        if seen.has_delta_strings {
+            self.check_delta(input, &mut seen)?;
+        }
+        if self.copies {
+            seen.row_bytes = seen.row_bytes.max(seen.dictionary_bytes);
+        }
+        Ok(seen)
+    }
+
+    /// The bytes of a value in memory, as far as the schema says.
+    fn width(&self) -> Result<u64, ParquetError> {
+        match self.chunk.column_type() {
+            PhysicalType::FIXED_LEN_BYTE_ARRAY => {
+                let width = u64::try_from(self.chunk.column_descr().type_length())
+                    .map_err(|_| problem("its values have a negative length"))?;
+                if width > PAGE_BYTES_MAX / 2 {
+                    return Err(ParquetError::General(format!(
+                        "its values have {width} bytes each, and at most {} are read",
+                        PAGE_BYTES_MAX / 2
+                    )));
+                }
+                Ok(width.max(1))
+            }
+            _ => Ok(16),
+        }
+    }
+
+    fn check_page(&self, header: &Header, seen: &mut Seen) -> Result<(), ParquetError> {
+        if header.page_bytes > PAGE_BYTES_MAX {
+            return Err(ParquetError::General(format!(
+                "a page has {} bytes, and at most {PAGE_BYTES_MAX} are read; write it with smaller pages",
+                header.page_bytes
+            )));
+        }
+        if self.chunk.compression() == Compression::UNCOMPRESSED
+            && header.page_bytes != header.stored_bytes
+        {
+            return Err(problem("a page that is not compressed has two sizes"));
+        }
+        match header.kind {
+            Kind::Dictionary => {
+                if seen.dictionary_bytes > 0 || seen.values > 0 {
+                    return Err(problem("it has a dictionary after its first page"));
+                }
+                // Each entry takes at least a byte; memory is taken by their number.
+                if header.values > header.page_bytes {
+                    return Err(problem("its dictionary has more entries than bytes"));
+                }
+                // An empty dictionary is one, too.
+                seen.dictionary_bytes = header.page_bytes.max(1);
+            }
+            Kind::Data => self.check_data(header, seen)?,
+        }
+        Ok(())
+    }
+
+    fn check_data(&self, header: &Header, seen: &mut Seen) -> Result<(), ParquetError> {
+        if header.is_of_dictionary() && seen.dictionary_bytes == 0 {
+            return Err(problem("a page needs a dictionary that is not there"));
+        }
+        let description = self.chunk.column_descr();
+        let depths = [description.max_rep_level(), description.max_def_level()];
+        header.check_levels(depths)?;
+        seen.values = seen.values.saturating_add(header.values);
+        seen.data_bytes = seen.data_bytes.max(header.page_bytes);
+        seen.has_delta_strings |= header.has_delta_strings();
+        if !self.is_listed() {
+            let row_bytes = header.page_bytes.div_ceil(header.values.max(1));
+            seen.row_bytes = seen.row_bytes.max(row_bytes);
+        } else if header.values > LISTED_VALUES_ALWAYS {
+            return Err(ParquetError::General(format!(
+                "a page has {} values in lists, and at most {LISTED_VALUES_ALWAYS} are read",
+                header.values
+            )));
+        }
+        Ok(())
+    }
+
+    fn check_lists(&self, seen: &Seen) -> Result<(), ParquetError> {
+        let stored_bytes = self.end - self.start;
+        let values_max = LISTED_VALUES_ALWAYS + stored_bytes.saturating_mul(LISTED_VALUES_PER_BYTE);
+        if self.is_listed() && (seen.values > values_max || seen.values < self.rows) {
+            return Err(ParquetError::General(format!(
+                "its {} values in {} rows cannot be: it has {stored_bytes} bytes",
+                seen.values, self.rows
+            )));
+        }
+        Ok(())
+    }
+
+    /// The codecs that know no limit are run once without keeping anything, when they could make more
+    /// of a page than may be held.
+    fn check_expansion(
+        &self,
+        input: &SharedFile,
+        position: u64,
+        header: &Header,
+    ) -> Result<(), ParquetError> {
+        if !header.is_compressed || header.page_bytes <= header.level_bytes {
+            return Ok(());
+        }
+        let stored = header.stored_bytes.saturating_sub(header.level_bytes);
+        let ratio_max = match self.chunk.compression() {
+            Compression::GZIP(_) => GZIP_RATIO_MAX,
+            Compression::LZ4 => LZ4_RATIO_MAX,
+            Compression::BROTLI(_) => u64::MAX,
+            _ => return Ok(()),
+        };
+        if stored.saturating_mul(ratio_max) <= PAGE_BYTES_MAX {
+            return Ok(());
+        }
+        let compressed = input
+            .get_read(position + header.level_bytes)
+            .map(|reader| io::BufReader::with_capacity(64 * 1024, reader.take(stored)))?;
+        let limit = header.page_bytes - header.level_bytes;
+        let size_bytes = match self.chunk.compression() {
+            Compression::GZIP(_) => count(flate2::bufread::MultiGzDecoder::new(compressed), limit),
+            Compression::BROTLI(_) => {
+                count(brotli::Decompressor::new(compressed, 64 * 1024), limit)
+            }
+            // Blocks of Hadoop are bounded by the page; what else there is has its own first bytes,
+            // and a failure here only means that it is not a frame.
+            _ => count(lz4_flex::frame::FrameDecoder::new(compressed), limit).or(Ok(0)),
+        };
+        if size_bytes.map_err(|error| ParquetError::External(Box::new(error)))? > limit {
+            return Err(problem("a page is larger than it says when it is decompressed"));
+        }
+        Ok(())
+    }
+
+    /// Strings that are stored as differences declare a number of lengths, and those lengths.
+    fn check_delta(&self, input: &SharedFile, seen: &mut Seen) -> Result<(), ParquetError> {
+        let rows = usize::try_from(self.rows).unwrap_or(usize::MAX);
+        let pages = SerializedPageReader::new(input.clone().into(), self.chunk, rows, None)?;
+        for page in pages {
+            let page = page?;
+            let encoding = page.encoding() as i32;
+            let prefixed = encoding == DELTA_BYTE_ARRAY;
+            if !prefixed && encoding != DELTA_LENGTH_BYTE_ARRAY || page.is_dictionary_page() {
+                continue;
+            }
+            let data = self.data_of(&page)?;
+            let longest = delta::check_strings(&data, prefixed, page.num_values())?;
+            if !prefixed {
+                continue;
+            }
+            // Every value is copied, and could be as long as the page.
+            seen.row_bytes = seen.row_bytes.max(longest);
+            if self.is_listed() && longest.saturating_mul(page.num_values().into()) > PAGE_BYTES_MAX
+            {
+                return Err(problem("the lists of a page have strings that are too long for it"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The data of a page without its levels.
+    fn data_of(&self, page: &Page) -> Result<Bytes, ParquetError> {
+        let cut = || problem("the levels of a page are longer than it");
+        let buffer = page.buffer();
+        let level_bytes = match page {
+            Page::DataPageV2 { def_levels_byte_len, rep_levels_byte_len, .. } => {
+                *def_levels_byte_len as usize + *rep_levels_byte_len as usize
+            }
+            _ => {
+                let description = self.chunk.column_descr();
+                let mut position = 0;
+                for depth in [description.max_rep_level(), description.max_def_level()] {
+                    if depth > 0 {
+                        let length = buffer.get(position..).and_then(|rest| rest.first_chunk());
+                        let length = u32::from_le_bytes(*length.ok_or_else(cut)?) as usize;
+                        position += 4 + length;
+                    }
+                }
+                position
+            }
+        };
+        if level_bytes > buffer.len() {
+            return Err(cut());
+        }
+        Ok(buffer.slice(level_bytes..))
+    }
+}
+
+/// How many bytes there are, as far as one more than the limit.
+fn count(mut reader: impl Read, limit: u64) -> io::Result<u64> {
+    let mut buffer = vec![0; 64 * 1024];
+    let mut size_bytes = 0;
+    while size_bytes <= limit {
+        match reader.read(&mut buffer)? {
+            0 => break,
+            count => size_bytes += count as u64,
+        }
+    }
+    Ok(size_bytes)
+}
