@@ -38,5 +38,6 @@ mod resolve;
 mod rollback;
 mod schema;
 mod story;
+mod tables;
 mod tidy;
 mod verify;
