@@ -8,6 +8,7 @@ mod observer;
 mod output;
 mod render;
 mod settings;
+mod tables;
 
 use std::process::ExitCode;
 

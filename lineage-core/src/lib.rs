@@ -99,3 +99,6 @@ pub mod init;
 pub mod pointer;
 pub mod record;
 pub mod verify;
+
+#[doc(hidden)]
+pub use readers::csv::fuzz_csv;

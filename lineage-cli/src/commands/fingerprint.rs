@@ -2,26 +2,33 @@
 
 use std::path::PathBuf;
 
+use lineage_core::context::Context;
 use lineage_core::digest::{Kind, Sha256};
-use lineage_core::fingerprint::{Fingerprint, Input, TableOptions, fingerprint};
+use lineage_core::fingerprint::{
+    Fingerprint, Input, Readings, TableOptions, Typing, fingerprint_unless_known,
+};
 use lineage_core::layout::slashed;
 use lineage_core::lookup;
-use lineage_core::store::{Reader, Registry};
-use lineage_core::table::ColumnDigest;
+use lineage_core::profile::{ColumnProfile, TableProfile};
+use lineage_core::store::{Cache, Reader, Registry};
+use lineage_core::table::{ColumnDigest, ColumnKind};
 use serde::Serialize;
 
 use crate::args::Global;
 use crate::error::CliError;
 use crate::output::Output;
+use crate::tables::TableArgs;
 use crate::{render, settings};
 
-/// Print the digests of files and folders; tables also get their rows and columns
+/// Print the digests of files and folders; of tables also those of their content
 ///
-/// Needs no registry and writes nothing. Inside a project, the metadata.json that lineage wrote
-/// into a model's folder is left out, as it is when the model is recorded.
+/// The content digest of a table is equal for the same rows in CSV, Parquet, Arrow and NDJSON. Inside a
+/// project, files that are unchanged since they were last read are not read again, which the output
+/// says, and the metadata.json that lineage wrote into a model's folder is left out, as it is when the
+/// model is recorded. Nothing else is written, and no registry is needed.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  lineage fingerprint data/train.csv\n  lineage fingerprint models/v3 --json\n  lineage fingerprint data/*.parquet --columns"
+    after_help = "Examples:\n  lineage fingerprint data/train.csv\n  lineage fingerprint models/v3 --json\n  lineage fingerprint data/*.parquet --columns\n  lineage fingerprint data/train.csv --like data/train.parquet\n  lineage fingerprint data/train.parquet --profile\n  lineage fingerprint data/by_day --hive"
 )]
 pub(crate) struct FingerprintArgs {
     /// Files or folders
@@ -30,9 +37,14 @@ pub(crate) struct FingerprintArgs {
     /// List the columns of tables
     #[arg(long)]
     columns: bool,
+    /// Describe the values of each column of tables
+    #[arg(long)]
+    profile: bool,
     /// Leave matching files out of folders
     #[arg(long, value_name = "GLOB")]
     exclude: Vec<String>,
+    #[command(flatten)]
+    tables: TableArgs,
 }
 
 #[derive(Serialize)]
@@ -41,15 +53,20 @@ struct Line {
     kind: &'static str,
     size_bytes: u64,
     sha256: Sha256,
+    hashed: &'static str,
     content_sha256: Option<Sha256>,
+    content_sorted_sha256: Option<Sha256>,
+    typing: Option<Typing>,
     rows: Option<u64>,
     columns: Option<Vec<Column>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<TableProfile>,
 }
 
 #[derive(Serialize)]
 struct Column {
     name: String,
-    r#type: String,
+    r#type: ColumnKind,
     nulls: u64,
     sha256: Sha256,
 }
@@ -64,15 +81,23 @@ pub(crate) fn run(
     let found = match settings::layout(global) {
         Ok(layout) => settings::with_context(global, output, None, |context| {
             let registry = Registry::open_read_only(&layout, context)?;
-            registry.read(|reader| all(args, Some(reader), output))
+            let options = options(args, Some(&registry), context)?;
+            let cache = args.tables.cache().then(|| Cache::open(&layout, context)).flatten();
+            registry.read(|reader| all(args, &options, Some(reader), cache.as_ref(), output))
         })?,
         Err(error) if named => return Err(error),
-        Err(_) => all(args, None, output)?,
+        Err(_) => settings::with_context(global, output, None, |context| {
+            all(args, &options(args, None, context)?, None, None, output)
+        })?,
     };
     let mut lines = Vec::new();
     for (path, found) in args.paths.iter().zip(found) {
         if let Some(problem) = &found.table_problem {
-            output.warning(&format!("{}: not readable as a table: {problem}", path.display()));
+            output.warning(&format!(
+                "{}: not readable as a table: {}",
+                path.display(),
+                render::safe(problem)
+            ));
         }
         for (inside, stand_in) in &found.stand_ins {
             output.warning(&format!(
@@ -90,9 +115,21 @@ pub(crate) fn run(
     )
 }
 
+fn options(
+    args: &FingerprintArgs,
+    registry: Option<&Registry>,
+    context: &Context<'_>,
+) -> Result<TableOptions, CliError> {
+    let declared = args.tables.declared(registry, context)?;
+    let columns = declared.map(|declared| declared.columns);
+    Ok(TableOptions { columns, profile: args.profile, ..args.tables.options()? })
+}
+
 fn all(
     args: &FingerprintArgs,
+    options: &TableOptions,
     reader: Option<&Reader<'_>>,
+    cache: Option<&Cache>,
     output: &Output,
 ) -> Result<Vec<Fingerprint>, CliError> {
     // In each folder, the metadata.json that lineage wrote there.
@@ -112,11 +149,12 @@ fn all(
             let mut input: Input<'_> = Input::new(path);
             input.exclude.clone_from(&args.exclude);
             input.own_file = Some(own);
-            input.table = Some(TableOptions::default());
+            input.table = Some(options.clone());
             input
         })
         .collect();
-    Ok(fingerprint(&inputs, output.observer())?)
+    let readings = cache.map(|cache| cache as &dyn Readings);
+    Ok(fingerprint_unless_known(&inputs, readings, output.observer())?)
 }
 
 fn line(path: String, found: Fingerprint) -> Line {
@@ -128,7 +166,7 @@ fn line(path: String, found: Fingerprint) -> Line {
     let columns = found.table.as_ref().map(|table| {
         let column = |column: &ColumnDigest| Column {
             name: column.name.clone(),
-            r#type: column.kind.to_string(),
+            r#type: column.kind.clone(),
             nulls: column.nulls,
             sha256: column.sha256,
         };
@@ -140,9 +178,13 @@ fn line(path: String, found: Fingerprint) -> Line {
         kind,
         size_bytes: found.size_bytes,
         sha256: found.sha256,
+        hashed: if found.from_cache { "cache" } else { "bytes" },
         content_sha256: digest.map(|digest| digest.content_sha256),
+        content_sorted_sha256: digest.map(|digest| digest.content_sorted_sha256),
+        typing: found.table.as_ref().map(|table| table.typing),
         rows: digest.map(|digest| digest.rows),
         columns,
+        profile: found.table.and_then(|table| table.profile),
     }
 }
 
@@ -157,16 +199,99 @@ fn text(lines: &[Line], list_columns: bool) -> String {
             ),
             _ => String::new(),
         };
+        let unread = if line.hashed == "cache" { ", unchanged since last read" } else { "" };
         out.push_str(&format!(
-            "{}  {}  ({}, {}{shape})\n",
+            "{}  {}  ({}, {}{shape}{unread})\n",
             line.sha256,
             render::safe(&line.path),
             line.kind,
             render::bytes(line.size_bytes)
         ));
-        for column in line.columns.iter().flatten().filter(|_| list_columns) {
-            out.push_str(&format!("    {}\n", render::safe(&column.name)));
+        if let Some(content) = line.content_sha256 {
+            let inferred = match line.typing {
+                Some(Typing::Inferred) => "  (types inferred)",
+                _ => "",
+            };
+            out.push_str(&format!("{content}  content{inferred}\n"));
+        }
+        match (&line.profile, &line.columns) {
+            (Some(profile), _) => out.push_str(&profile_text(profile)),
+            (None, Some(columns)) if list_columns => out.push_str(&columns_text(columns)),
+            _ => {}
         }
     }
     out
+}
+
+fn columns_text(columns: &[Column]) -> String {
+    let mut rows = vec![["    column", "type", "nulls", "sha256"].map(str::to_owned).to_vec()];
+    rows.extend(columns.iter().map(|column| {
+        vec![
+            format!("    {}", render::safe(&column.name)),
+            render::safe(&column.r#type.to_string()),
+            column.nulls.to_string(),
+            column.sha256.short(),
+        ]
+    }));
+    render::table(&rows)
+}
+
+fn profile_text(profile: &TableProfile) -> String {
+    let heads =
+        ["    column", "type", "nulls", "distinct", "min", "median", "max", "most frequent"];
+    let mut rows = vec![heads.map(str::to_owned).to_vec()];
+    rows.extend(profile.columns.iter().map(|column| {
+        let found = &column.profile;
+        vec![
+            format!("    {}", render::safe(&column.name)),
+            render::safe(&column.kind.to_string()),
+            found.nulls.to_string(),
+            distinct(found),
+            value(found.min.as_ref()),
+            value(found.quantiles.as_ref().map(|quantiles| &quantiles.p50)),
+            value(found.max.as_ref()),
+            frequent(found),
+        ]
+    }));
+    let mut out = render::table(&rows);
+    if let Some(range) = &profile.date_range {
+        let (min, max) = (value(Some(&range.min)), value(Some(&range.max)));
+        out.push_str(&format!("    {}: {min} to {max}\n", render::safe(&range.column)));
+    }
+    out
+}
+
+/// Longer values are cut.
+const CELL_CHARS_MAX: usize = 20;
+
+fn value(value: Option<&serde_json::Value>) -> String {
+    let text = match value {
+        None => return "-".to_owned(),
+        Some(serde_json::Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    };
+    let text = render::safe(&text);
+    if text.chars().count() <= CELL_CHARS_MAX {
+        return text;
+    }
+    let cut: String = text.chars().take(CELL_CHARS_MAX - 1).collect();
+    format!("{cut}…")
+}
+
+fn distinct(profile: &ColumnProfile) -> String {
+    match profile.distinct {
+        Some(distinct) if distinct.exact => distinct.count.to_string(),
+        Some(distinct) => format!("~{}", distinct.count),
+        None => "-".to_owned(),
+    }
+}
+
+fn frequent(profile: &ColumnProfile) -> String {
+    match profile.top_values.first() {
+        Some(top) if top.count > 1 => {
+            let share = 100.0 * top.count as f64 / profile.count.max(1) as f64;
+            format!("{} ({share:.1} %)", value(Some(&top.value)))
+        }
+        _ => "-".to_owned(),
+    }
 }

@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use lineage_core::events::{Metric, MetricValue, Parameter, ParameterType, Tag};
 use lineage_core::names::{Label, MetricName, ModelName, Reference};
 use lineage_core::record::{
-    DatasetRequest, DeclaredSchema, RecordRequest, RecordSpec, Recorded, Warning,
-    features_from_file, metrics_from_json, parameters_from_json, record,
+    DatasetRequest, RecordRequest, RecordSpec, Recorded, Warning, features_from_file,
+    metrics_from_json, parameters_from_json, record,
 };
 
 use crate::args::{DryRun, Global};
 use crate::error::{CliError, ErrorKind};
 use crate::output::Output;
+use crate::tables::TableArgs;
 use crate::{render, settings};
 
 /// Record a training run: its data, settings, metrics and artifact, in one call
@@ -83,13 +84,7 @@ pub(crate) struct RecordArgs {
     /// Leave matching files out of folders; `*` stays within a folder, `**` does not
     #[arg(long, value_name = "GLOB")]
     exclude: Vec<String>,
-    /// Fail unless the columns of CSV data are the names in this file (@FILE forms of --features)
-    #[arg(long, value_name = "FILE", conflicts_with = "like")]
-    schema: Option<PathBuf>,
-    /// Fail unless the columns of CSV data are those of a recorded dataset or of a file
-    #[arg(long, value_name = "REF[:ROLE]|FILE")]
-    like: Option<String>,
-    /// Make no statistical profile of the data (this version makes none)
+    /// Make no statistical profile of the data
     #[arg(long)]
     no_profile: bool,
     /// Keep only the digest; a rollback then needs the path to stay as it is
@@ -111,6 +106,8 @@ pub(crate) struct RecordArgs {
     #[arg(long, value_name = "FILE|-")]
     spec: Option<PathBuf>,
     #[command(flatten)]
+    tables: TableArgs,
+    #[command(flatten)]
     dry_run: DryRun,
 }
 
@@ -123,7 +120,7 @@ fn pair<'a>(flag: &str, text: &'a str, form: &str) -> Result<(&'a str, &'a str),
     text.split_once('=').ok_or_else(|| usage(format!("{flag} {text}: expected {form}")))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, CliError> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, CliError> {
     let mut bytes = Vec::new();
     let result = if path == Path::new("-") {
         std::io::stdin().lock().read_to_end(&mut bytes).map(|_| ())
@@ -152,7 +149,7 @@ fn refuse_special(path: &Path) -> Result<(), CliError> {
 }
 
 /// Says which file a problem is in.
-fn in_file<E: Into<CliError>>(path: &Path) -> impl FnOnce(E) -> CliError + '_ {
+pub(crate) fn in_file<E: Into<CliError>>(path: &Path) -> impl FnOnce(E) -> CliError + '_ {
     move |error| {
         let error = error.into();
         let message = format!("{}: {}", path.display(), error.message);
@@ -167,9 +164,7 @@ pub(crate) fn run(args: RecordArgs, global: &Global, output: &mut Output) -> Res
     let mut recorded =
         settings::writing(global, output, dry_run, |registry, settings, context| {
             let mut request = request;
-            if let Some(like) = &args.like {
-                request.schema = Some(columns_like(registry, like, context)?);
-            }
+            request.schema = args.tables.declared(Some(registry), context)?;
             Ok(record(registry, settings, &request, context)?)
         })?;
     if !skipped.is_empty() {
@@ -218,7 +213,9 @@ fn request(args: &RecordArgs) -> Result<(RecordRequest, Vec<String>), CliError> 
     request.exclude = args.exclude.clone();
     request.idempotency_key = args.idempotency_key.clone();
     request.store = !args.no_store;
-    request.profile = !args.no_profile;
+    request.tables = args.tables.options()?;
+    request.tables.profile = !args.no_profile;
+    request.cache = args.tables.cache();
     request.metadata = args.metadata.clone();
     request.allow_stand_in = args.allow_pointer;
     request.force = args.force;
@@ -292,11 +289,6 @@ fn add_columns(args: &RecordArgs, request: &mut RecordRequest) -> Result<(), Cli
             None => request.features.push(text.clone()),
         }
     }
-    if let Some(path) = &args.schema {
-        let bytes = read(path)?;
-        request.schema =
-            Some(DeclaredSchema::declared(&bytes, &path.to_string_lossy()).map_err(in_file(path))?);
-    }
     Ok(())
 }
 
@@ -354,27 +346,6 @@ fn attach(
         }
     }
     Ok(())
-}
-
-/// The columns of a recorded dataset (`REF` or `REF:ROLE`) or of a file.
-fn columns_like(
-    registry: &lineage_core::store::Registry,
-    like: &str,
-    context: &lineage_core::context::Context<'_>,
-) -> Result<DeclaredSchema, CliError> {
-    if like.contains('@') && !Path::new(like).exists() {
-        let (reference, role) = match like.rsplit_once(':') {
-            Some((reference, role)) if !reference.ends_with("@sha256") => (reference, role),
-            _ => (like, "training"),
-        };
-        let reference: Reference = reference.parse()?;
-        return Ok(
-            registry.read(|reader| DeclaredSchema::of_version(reader, &reference, role, like))?
-        );
-    }
-    DeclaredSchema::of_file(Path::new(like), context.observer)?.ok_or_else(|| {
-        usage(format!("--like {like}: the file is not a table whose columns can be read"))
-    })
 }
 
 fn text(recorded: &Recorded, dry_run: bool) -> String {

@@ -91,6 +91,25 @@ pub struct TableOptions {
     pub columns: Option<Vec<DeclaredColumn>>,
     /// Whether to describe the values of each column.
     pub profile: bool,
+    /// What separates the fields of a CSV, if not what its name announces: an ASCII character.
+    pub delimiter: Option<u8>,
+    /// Whether the first record of a CSV holds values.
+    pub no_header: bool,
+    /// Whether a folder is a table.
+    pub partitioning: Partitioning,
+}
+
+/// Whether a folder of tables is one table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Partitioning {
+    /// It is a folder.
+    #[default]
+    None,
+    /// It is the table of its files' rows.
+    Plain,
+    /// The same, with the folders named `key=value` as columns.
+    Hive,
 }
 
 /// Who says what kinds a table's columns have.
@@ -127,12 +146,22 @@ impl TableOptions {
         if self.columns.as_ref().is_some_and(typed) { Typing::Declared } else { Typing::Inferred }
     }
 
+    fn dialect(&self, format: TableFormat) -> CsvOptions {
+        let usual = match format {
+            TableFormat::Tsv => CsvOptions::TSV,
+            _ => CsvOptions::CSV,
+        };
+        let delimiter = self.delimiter.unwrap_or(usual.delimiter);
+        CsvOptions { delimiter, header: !self.no_header, ..usual }
+    }
+
     /// Everything besides the bytes on which a table's fingerprint depends, as text.
     pub(super) fn way(&self, format: TableFormat) -> String {
         let columns = self.columns.iter().flatten();
         let columns: Vec<_> = columns.map(|c| json!([c.name, c.kind])).collect();
         let declared = self.columns.is_some().then_some(columns);
-        json!([env!("CARGO_PKG_VERSION"), format, self.profile, declared]).to_string()
+        let dialect = (self.delimiter, self.no_header);
+        json!([env!("CARGO_PKG_VERSION"), format, self.profile, declared, dialect]).to_string()
     }
 }
 
@@ -195,8 +224,9 @@ fn table(
         Ok(Box::new(Decompressed::new(Watched { file: open()?, observer }, compression)?))
     };
     let Digested { typing, digest, profile } = match format {
-        TableFormat::Csv => text::of_csv(&decompressed, CsvOptions::CSV, options, observer),
-        TableFormat::Tsv => text::of_csv(&decompressed, CsvOptions::TSV, options, observer),
+        TableFormat::Csv | TableFormat::Tsv => {
+            text::of_csv(&decompressed, options.dialect(format), options, observer)
+        }
         TableFormat::Ndjson => of_ndjson(&decompressed, options, observer),
         TableFormat::Parquet => of_parquet(open()?, options, observer),
         TableFormat::Arrow => {

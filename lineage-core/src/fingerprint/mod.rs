@@ -11,7 +11,7 @@ mod stand_in;
 mod text;
 
 pub use crate::readers::{Compression, DeclaredColumn, SchemaError, TableFormat};
-pub use content::{ContentError, Table, TableOptions, Typing};
+pub use content::{ContentError, Partitioning, Table, TableOptions, Typing};
 pub(crate) use directory::METADATA_NAME;
 pub use directory::{Difference, Manifest, ManifestError, ManifestFile, OwnFile};
 pub use file::{DirectoryProblem, FileFingerprint, FingerprintError};

@@ -205,8 +205,8 @@ pub struct RecordRequest {
     pub started: Option<Timestamp>,
     /// Columns that text datasets must have.
     pub schema: Option<DeclaredSchema>,
-    /// Whether tables are profiled.
-    pub profile: bool,
+    /// How datasets are read as tables, but for the columns.
+    pub tables: TableOptions,
     /// Whether datasets that are unchanged since an earlier reading are not read again.
     pub cache: bool,
     /// Whether to keep the artifact's bytes.
@@ -242,7 +242,7 @@ impl RecordRequest {
             idempotency_key: None,
             started: None,
             schema: None,
-            profile: true,
+            tables: TableOptions { profile: true, ..TableOptions::default() },
             cache: true,
             store: true,
             metadata: None,
@@ -293,8 +293,7 @@ impl RecordRequest {
     pub(super) fn table_options(&self) -> TableOptions {
         TableOptions {
             columns: self.schema.as_ref().map(|schema| schema.columns.clone()),
-            profile: self.profile,
-            ..TableOptions::default()
+            ..self.tables.clone()
         }
     }
 }

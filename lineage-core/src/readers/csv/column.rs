@@ -90,7 +90,8 @@ impl Column {
             ColumnKind::String => {
                 let mut offsets = Vec::with_capacity(rows + 1);
                 offsets.push(0);
-                Values::String(Texts { offsets, bytes: vec![0; text_bytes], used: 0 })
+                let bytes = vec![0; text_bytes + text_bytes / 8 + rows.min(GROUP + 1) * SHORT];
+                Values::String(Texts { offsets, bytes, used: 0 })
             }
             ColumnKind::Date => Values::Date(Vec::with_capacity(rows), DateMemo::default()),
             ColumnKind::Time => Values::Time(Vec::with_capacity(rows)),
@@ -360,7 +361,7 @@ fn unsigned(value: Integer) -> Option<u64> {
 impl Texts {
     /// Appends the texts of a group; returns which are not null.
     fn read(&mut self, rows: &Rows<'_>, column: usize) -> u64 {
-        self.make_room(0);
+        self.make_room(rows.count * SHORT);
         let mut set = 0_u64;
         let mut group = [0_i32; GROUP];
         rows.raw(column, 0, |place| {
@@ -369,9 +370,9 @@ impl Texts {
                 set |= 1 << (place.row % GROUP);
                 if *first == rows.quote {
                     let inner = field.get(1..field.len() - 1).unwrap_or_default();
-                    self.append(&single_quotes(inner, rows.quote));
+                    self.append(&single_quotes(inner, rows.quote), rows.count);
                 } else {
-                    self.append_at(rows.bytes, place);
+                    self.append_at(rows, place);
                 }
             }
             // Pieces are far smaller than 2 GiB.
@@ -385,30 +386,30 @@ impl Texts {
     }
 
     #[inline]
-    fn append_at(&mut self, bytes: &[u8], place: Place) {
+    fn append_at(&mut self, rows: &Rows<'_>, place: Place) {
         let length = place.end - place.start;
         if length <= SHORT
-            && let Some(from) = bytes[place.start..].first_chunk::<SHORT>()
+            && let Some(from) = rows.bytes[place.start..].first_chunk::<SHORT>()
             && let Some(to) = self.bytes[self.used..].first_chunk_mut::<SHORT>()
         {
             *to = *from;
             self.used += length;
         } else {
-            self.append(&bytes[place.start..place.end]);
+            self.append(rows.text(place), rows.count);
         }
     }
 
-    fn append(&mut self, text: &[u8]) {
-        self.make_room(text.len());
+    /// Appends a text of any length, and makes room for short ones of the whole group after it.
+    fn append(&mut self, text: &[u8], group: usize) {
+        self.make_room(text.len() + group * SHORT);
         let end = self.used + text.len();
         self.bytes[self.used..end].copy_from_slice(text);
         self.used = end;
     }
 
-    /// Makes room for a text, and for a group of short ones after it.
     #[inline]
     fn make_room(&mut self, length: usize) {
-        let wanted = self.used + length + (GROUP + 1) * SHORT;
+        let wanted = self.used + length;
         if self.bytes.len() < wanted {
             self.bytes.resize(wanted + wanted / 2, 0);
         }

@@ -7,11 +7,9 @@ use arrow::datatypes::{
     i256,
 };
 
-use super::classes::Classes;
-use super::cutter::Cutter;
-use super::error::CsvError;
-use super::parser::{Parser, Scratch, guess};
-use super::{CsvOptions, DeclaredColumn, PIECE_BYTES};
+use super::{
+    Classes, CsvError, CsvOptions, Cutter, DeclaredColumn, PIECE_BYTES, Parser, Scratch, guess,
+};
 use crate::table::ColumnKind;
 
 /// Reads the bytes as CSV and as TSV, in pieces of different sizes, and checks that the results are

@@ -13,23 +13,18 @@ mod cutter;
 mod error;
 mod fields;
 mod fuzz;
-mod numbers;
+pub(crate) mod numbers;
 mod parser;
 #[cfg(test)]
 mod tests;
-mod times;
+pub(crate) mod times;
 mod tokens;
 
 pub(crate) use classes::Classes;
 pub(crate) use cutter::{Cutter, PIECE_BYTES, Piece};
 pub(crate) use error::{CsvError, Problem};
 pub use fuzz::fuzz_csv;
-pub(crate) use numbers::{
-    Integer, boolean_declared, decimal, float32_declared, float64, float64_declared, integer,
-    integer_declared,
-};
 pub(crate) use parser::{Parsed, Parser, Scratch, guess};
-pub(crate) use times::{Moment, date, moment, time};
 
 /// A record may have at most so many bytes.
 pub(crate) const RECORD_BYTES_MAX: usize = 64 << 20;

@@ -11,6 +11,7 @@ use super::column::Column;
 use super::cutter::Piece;
 use super::error::{CsvError, Fault, Problem, not_utf8};
 use super::fields::{GROUP, Place, Rows, single_quotes};
+use super::times;
 use super::tokens::Tokens;
 use super::{CsvOptions, DeclaredColumn, RECORD_BYTES_MAX};
 use crate::table::ColumnKind;
@@ -155,7 +156,7 @@ impl Parser {
         arranged.and(scanned)?;
         check_lengths(bytes, tokens, count, self.width)?;
         for (text_bytes, column) in text_bytes.iter_mut().zip(&columns) {
-            *text_bytes = column.text_bytes() + column.text_bytes() / 16 + 2048;
+            *text_bytes = column.text_bytes();
         }
         self.finish(bytes, columns, count)
     }
@@ -172,26 +173,25 @@ impl Parser {
         match first {
             None => Ok(()),
             Some((place, number)) => {
-                let problem = self.misfit(rows.text(place), number, columns);
+                let problem = self.misfit(rows.text(place), number);
                 Err(Fault { offset: place.start, problem })
             }
         }
     }
 
-    fn misfit(&self, text: &[u8], number: usize, columns: &[Column]) -> Problem {
+    fn misfit(&self, text: &[u8], number: usize) -> Problem {
         let text = single_quotes(text, self.options.quote);
         let (column, kind) = match self.columns.get(number) {
             Some(planned) => (planned.name.clone(), planned.kind.clone()),
             None => (String::new(), ColumnKind::Null),
         };
-        let known = columns.get(number).map_or(Classes::NONE, |column| column.classes);
-        let grown = known | Classes::of(&text);
-        if matches!(kind, ColumnKind::Timestamp | ColumnKind::Instant)
-            && (known | grown).kind() == ColumnKind::String
-            && grown.no_one_unit()
-            && !known.no_one_unit()
-            && !grown.contains(Classes::STRING)
-        {
+        let moment = times::moment(&text);
+        let would_fit = match kind {
+            ColumnKind::Timestamp => moment.is_some_and(|moment| !moment.is_instant()),
+            ColumnKind::Instant => moment.is_some_and(|moment| moment.is_instant()),
+            _ => false,
+        };
+        if would_fit {
             return Problem::NoOneUnit { column, kind };
         }
         let text = String::from_utf8_lossy(&text).chars().take(SHOWN_CHARS).collect();

@@ -167,12 +167,12 @@ impl Builder {
         if found == JsonType::Null {
             return self.append_null(left);
         }
-        spend(left)?;
         if depth >= DEPTH_MAX && matches!(found, JsonType::Array | JsonType::Object) {
             return Err(changed());
         }
         match (&mut self.values, found) {
             (Values::List { items: child, ends, count, valid, .. }, JsonType::Array) => {
+                spend(left)?;
                 items(value, &mut |item| {
                     *count = count.checked_add(1).ok_or_else(changed)?;
                     child.append(item, depth + 1, left).map_err(Problem::in_array)
@@ -182,13 +182,17 @@ impl Builder {
                 Ok(())
             }
             (Values::Struct { columns, valid, .. }, JsonType::Object) => {
+                spend(left)?;
                 columns.append(value, depth + 1, left)?;
                 valid.push(true);
                 Ok(())
             }
             (Values::List { .. } | Values::Struct { .. }, _) => Err(changed()),
             (values, _) => {
-                let text = scalar(value, &self.kind)?;
+                let Some(text) = scalar(value, &self.kind)? else {
+                    return self.append_null(left);
+                };
+                spend(left)?;
                 let parsed = parse(&text, &self.kind).ok_or_else(changed)?;
                 values.push(parsed).ok_or_else(changed)
             }

@@ -211,7 +211,6 @@ fn self_conflict(seen: &Seen, found: JsonType, line: u64) -> Problem {
 /// Which classes of numbers occur.
 #[derive(Default)]
 struct Numbers {
-    int: bool,
     negative: bool,
     /// An integer that is no exact double.
     beyond: bool,
@@ -222,9 +221,12 @@ struct Numbers {
 impl Numbers {
     /// JSON allows no leading zeros and no `+`, so its numbers are texts of these classes.
     fn take(&mut self, literal: &str) -> Result<(), Problem> {
+        let problem = |text: &str| {
+            let literal: String = literal.chars().take(60).collect();
+            Err(Problem::new(format!("{literal} {text}")))
+        };
         let float = literal == "-0" || literal.contains(['.', 'e', 'E']);
         if let (false, Ok(value)) = (float, literal.parse::<i64>()) {
-            self.int = true;
             self.negative |= value < 0;
             self.beyond |= value.unsigned_abs() > EXACT_MAX;
         } else if !float && literal.parse::<u64>().is_ok() {
@@ -232,8 +234,16 @@ impl Numbers {
         } else if float && literal.parse().is_ok_and(f64::is_finite) {
             self.float = true;
         } else {
-            let literal: String = literal.chars().take(60).collect();
-            return Err(Problem::new(format!("{literal} fits into neither 64 bits nor a double")));
+            return problem("fits into neither 64 bits nor a double");
+        }
+        let lost = match (self.uint64, self.float) {
+            (true, float) => float || self.negative,
+            (false, float) => float && self.beyond,
+        };
+        if lost {
+            return problem(
+                "and the numbers before it fit into no one kind; declare it with a schema",
+            );
         }
         Ok(())
     }
@@ -241,9 +251,8 @@ impl Numbers {
     fn finish(&self) -> DataType {
         match (self.uint64, self.float) {
             (false, false) => DataType::Int64,
-            (true, false) if !self.negative => DataType::UInt64,
-            (false, true) if !self.beyond => DataType::Float64,
-            _ => DataType::Utf8,
+            (true, _) => DataType::UInt64,
+            (false, true) => DataType::Float64,
         }
     }
 }
@@ -265,7 +274,7 @@ impl Declared {
     }
 
     fn take(&mut self, value: &str) -> Result<(), Problem> {
-        let text = scalar(value, &self.kind)?;
+        let Some(text) = scalar(value, &self.kind)? else { return Ok(()) };
         match parse(&text, &self.kind) {
             Some(Value::Decimal(decimal)) => self.take_decimal(decimal),
             Some(Value::Moment(moment)) => self.take_moment(moment),

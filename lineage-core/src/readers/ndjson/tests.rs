@@ -74,14 +74,24 @@ fn numbers_are_typed_by_their_text() {
         ("1 1.0", "float64", &["1.0", "1.0"]),
         ("-0 5e-1", "float64", &["-0.0", "0.5"]),
         ("9007199254740992 0.5", "float64", &["9007199254740992.0", "0.5"]),
-        // No kind holds these without loss, so their texts are kept.
-        ("9007199254740993 0.50", "string", &["9007199254740993", "0.50"]),
-        ("-1 18446744073709551615", "string", &["-1", "18446744073709551615"]),
     ] {
         let text: String = numbers.split(' ').map(|n| format!("{{\"a\":{n}}}\n")).collect();
         let batch = read(text.as_bytes(), None).unwrap();
         assert_eq!(kinds(&batch), format!("a:{kind}"), "{numbers}");
         assert_eq!(values(batch.column(0)), shown, "{numbers}");
+    }
+    // No kind holds all of these without loss.
+    for numbers in [
+        "0.50 9007199254740993",
+        "-9007199254740993 1.0",
+        "-1 18446744073709551615",
+        "18446744073709551615 1.5",
+        "18446744073709551615 -0",
+    ] {
+        let text: String = numbers.split(' ').map(|n| format!("{{\"a\":{n}}}\n")).collect();
+        let error = problem(text.as_bytes(), None);
+        let whole = error.starts_with("line 2: column \"a\": ") && error.contains("no one kind");
+        assert!(whole, "{error}");
     }
     for number in
         ["1e400", "18446744073709551616", "-9223372036854775809", "01", "+1", ".5", "1.", "NaN"]
@@ -201,6 +211,10 @@ fn declared_kinds_take_strings_and_numbers() {
         kinds.starts_with("i:int u:uint64 f:float32 d:decimal s:string b:bool day:date"),
         "{kinds}"
     );
+    let empty = br#"{"i":"","s":"","b":"","l":[""]}"#;
+    let empty = read(empty, Some(&columns)).unwrap();
+    let shown = [0, 4, 5, 10].map(|at| values(empty.column(at))[0].clone());
+    assert_eq!(shown, ["NULL", "", "NULL", "[]"]);
     // Declared columns are there whether or not a line has them.
     assert_eq!(read(b"", Some(&columns)).unwrap().num_columns(), 13);
 }

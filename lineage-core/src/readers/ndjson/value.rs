@@ -92,12 +92,17 @@ pub(super) fn string(text: &str) -> Result<Cow<'_, str>, Problem> {
 }
 
 /// The text of a value that is to be of this kind: the characters of a string, or a number or bool as
-/// it is written. Only a column of bools takes bools.
-pub(super) fn scalar<'a>(text: &'a str, kind: &ColumnKind) -> Result<Cow<'a, str>, Problem> {
+/// it is written. Only a column of bools takes bools. An empty string is null but in a column of
+/// strings, as a quoted empty field is in CSV.
+pub(super) fn scalar<'a>(
+    text: &'a str,
+    kind: &ColumnKind,
+) -> Result<Option<Cow<'a, str>>, Problem> {
     match JsonType::of(text) {
-        JsonType::String => string(text),
-        JsonType::Number => Ok(Cow::Borrowed(text)),
-        JsonType::Bool if *kind == ColumnKind::Bool => Ok(Cow::Borrowed(text)),
+        JsonType::String if text == "\"\"" && *kind != ColumnKind::String => Ok(None),
+        JsonType::String => string(text).map(Some),
+        JsonType::Number => Ok(Some(Cow::Borrowed(text))),
+        JsonType::Bool if *kind == ColumnKind::Bool => Ok(Some(Cow::Borrowed(text))),
         found => Err(Problem::new(format!("{} is no {kind}", found.name()))),
     }
 }
