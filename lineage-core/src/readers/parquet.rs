@@ -44,6 +44,10 @@ fn options(schema: SchemaRef) -> ArrowReaderOptions {
 impl ParquetTable {
     /// Reads the footer.
     pub(crate) fn open(file: File) -> Result<ParquetTable, ParquetError> {
+        guarded(|| ParquetTable::read_footer(file))
+    }
+
+    fn read_footer(file: File) -> Result<ParquetTable, ParquetError> {
         let size_bytes = file.metadata()?.len();
         let input = SharedFile { file: Arc::new(file), size_bytes };
         let plain = ArrowReaderMetadata::load(&input, ArrowReaderOptions::new())?;
@@ -81,19 +85,20 @@ impl ParquetTable {
 
     /// Runs of whole blocks that together are the table, none so long that threads wait for one
     /// another; they end with a row group where they can, so that no page is decoded twice.
-    pub(crate) fn runs(&self) -> Vec<Range<u64>> {
+    ///
+    /// They are not listed beforehand: a footer may declare any number of rows.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = Range<u64>> {
         const BLOCKS_MAX: u64 = 4;
         let block = crate::table::BLOCK_ROWS;
-        let mut runs = Vec::new();
-        let mut start = 0;
-        while start < self.rows() {
-            let longest = (start + BLOCKS_MAX * block).min(self.rows());
+        let mut start = 0u64;
+        std::iter::from_fn(move || {
+            let longest = start.saturating_add(BLOCKS_MAX * block).min(self.rows());
             let whole = |end: &&u64| **end > start && **end <= longest && **end % block == 0;
             let end = self.row_group_starts.iter().rev().find(whole).copied().unwrap_or(longest);
-            runs.push(start..end);
+            let run = start..end;
             start = end;
-        }
-        runs
+            (!run.is_empty()).then_some(run)
+        })
     }
 
     /// The rows of a run in order, in batches that never cross a block.
@@ -101,13 +106,14 @@ impl ParquetTable {
         let batch_rows = (BATCH_BYTES / self.row_bytes.max(1)).clamp(1, BATCH_ROWS_MAX);
         // The largest power of two divides a block.
         let batch_rows = 1 << batch_rows.ilog2();
-        let main = self.reader(&self.metadata, &run, batch_rows, None)?;
+        let main = guarded(|| self.reader(&self.metadata, &run, batch_rows, None))?;
         let seconds = match &self.int96 {
             None => None,
             Some((metadata, columns)) => {
                 let mask =
                     ProjectionMask::roots(metadata.parquet_schema(), columns.iter().copied());
-                Some((self.reader(metadata, &run, batch_rows, Some(mask))?, columns.clone()))
+                let reader = guarded(|| self.reader(metadata, &run, batch_rows, Some(mask)))?;
+                Some((reader, columns.clone()))
             }
         };
         Ok(ParquetBatches { main, seconds, rows_left: run.end - run.start })
@@ -155,6 +161,20 @@ impl Iterator for ParquetBatches {
     type Item = Result<RecordBatch, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        guarded(|| Ok(self.next_checked().transpose()?)).map_err(ArrowError::from).transpose()
+    }
+}
+
+/// Makes an error of a panic. The decoder of Parquet, which is not ours, panics at some pages that are
+/// damaged; what it was reading is not used again.
+fn guarded<T>(read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
+    let damaged =
+        |_| Err(ParquetError::General("the file is damaged: a page cannot be decoded".into()));
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).unwrap_or_else(damaged)
+}
+
+impl ParquetBatches {
+    fn next_checked(&mut self) -> Option<Result<RecordBatch, ArrowError>> {
         match self.main.next() {
             Some(batch) => Some(batch.and_then(|batch| self.checked(batch))),
             None if self.rows_left == 0 => None,
@@ -165,9 +185,7 @@ impl Iterator for ParquetBatches {
             }
         }
     }
-}
 
-impl ParquetBatches {
     /// Refuses INT96 timestamps that overflowed when they became nanoseconds.
     fn checked(&mut self, batch: RecordBatch) -> Result<RecordBatch, ArrowError> {
         self.rows_left = self.rows_left.saturating_sub(batch.num_rows() as u64);
