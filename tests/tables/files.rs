@@ -38,7 +38,7 @@ pub fn read(
     columns: Option<Vec<DeclaredColumn>>,
 ) -> Result<Fingerprint, FingerprintError> {
     let mut input = Input::new(path);
-    input.table = Some(TableOptions { columns, profile: true });
+    input.table = Some(TableOptions { columns, profile: true, ..TableOptions::default() });
     fingerprint(&[input], &Silent).map(|mut found| found.remove(0))
 }
 
@@ -116,6 +116,12 @@ pub fn arrow(whole: &RecordBatch, dice: &mut Dice) -> Vec<u8> {
         writer.write(&batch).unwrap();
     }
     writer.into_inner().unwrap()
+}
+
+/// A file, or a stream that may be compressed; a file is read from its end.
+pub fn arrow_compressed(whole: &RecordBatch, dice: &mut Dice) -> (Vec<u8>, &'static str) {
+    let bytes = arrow(whole, dice);
+    if bytes.starts_with(b"ARROW1") { (bytes, "") } else { compressed(bytes, dice) }
 }
 
 /// The bytes as they are, or compressed, with the suffix for the name.

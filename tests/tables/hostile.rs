@@ -112,6 +112,7 @@ fn the_worst_files_are_read_in_bounded_memory() {
         .args(["-c", "ulimit -v 6000000; exec \"$0\" \"$@\""])
         .arg(program)
         .args(["--exact", "tables::hostile::the_worst_files", "--ignored", "--nocapture"])
+        .env("RUST_BACKTRACE", "0")
         .output()
         .unwrap();
     let said = [ran.stdout, ran.stderr].concat();
@@ -140,18 +141,16 @@ fn within_memory(what: &str, read: fn()) {
     assert!(peak_kib << 10 < MEMORY_BYTES_MAX, "{what}: {peak_kib} KiB");
 }
 
-/// Every byte of every footer, once with one bit flipped and once with all of them.
+/// Every byte of two footers, with one bit flipped or all of them.
 fn flipped_footers() {
     let folder = Folder::new();
-    for original in parquet_files() {
+    for original in parquet_files().into_iter().take(2) {
         let end = original.len() - 8;
         let length = u32::from_le_bytes(original[end..end + 4].try_into().unwrap()) as usize;
         for at in end - length..original.len() {
-            for mask in [1 << (at % 8), 0xff] {
-                let mut bytes = original.clone();
-                bytes[at] ^= mask;
-                let _ = files::read(&folder.write("t.parquet", &bytes), None);
-            }
+            let mut bytes = original.clone();
+            bytes[at] ^= [1 << (at % 8), 0xff][at % 2];
+            let _ = files::read(&folder.write("t.parquet", &bytes), None);
         }
     }
 }
@@ -202,7 +201,8 @@ fn bytes_of(original: &[u8]) -> bytes::Bytes {
 /// Fields longer than any that is read, closed and not.
 fn long_fields() {
     let folder = Folder::new();
-    for (start, end) in [("a,b\n1,\"", "\"\n"), ("a,b\n1,\"", ""), ("a,b\n1,", "\n"), ("", "\n1\n")] {
+    for (start, end) in [("a,b\n1,\"", "\"\n"), ("a,b\n1,\"", ""), ("a,b\n1,", "\n"), ("", "\n1\n")]
+    {
         let text = [start.as_bytes(), &vec![b'x'; 80 << 20], end.as_bytes()].concat();
         let path = folder.write("t.csv", &text);
         drop(text);
@@ -230,7 +230,8 @@ fn bombs() {
         }
     };
     for suffix in [".gz", ".zst"] {
-        for (start, byte, words) in [("", 0, "NUL"), ("a\n1\n", 0, "NUL"), ("a\n\"", b'x', "bytes")] {
+        for (start, byte, words) in [("", 0, "NUL"), ("a\n1\n", 0, "NUL"), ("a\n\"", b'x', "bytes")]
+        {
             let path = folder.write(&format!("t.csv{suffix}"), &packed(start, byte, suffix));
             let problem = files::problem(&path);
             assert!(problem.contains(words), "{problem}");

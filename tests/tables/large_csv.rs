@@ -20,7 +20,8 @@ fn text() -> String {
         let code = if late { "0012" } else { "12" };
         let big = if late { u64::MAX - row as u64 } else { row as u64 };
         let note = "é, \"\"quoted\"\"\nand on two lines; ";
-        writeln!(text, "{number},2024-02-{day:02}{clock},{code},{big},\"{note}{row:030}\"").unwrap();
+        writeln!(text, "{number},2024-02-{day:02}{clock},{code},{big},\"{note}{row:030}\"")
+            .unwrap();
     }
     text
 }

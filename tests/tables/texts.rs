@@ -81,10 +81,8 @@ fn object(mut members: Vec<(&str, &ColumnKind, &Value)>, text: &mut String, dice
 }
 
 fn json(kind: &ColumnKind, value: &Value, text: &mut String, dice: &mut Dice) {
-    let empty_is_null = !matches!(
-        kind,
-        ColumnKind::String | ColumnKind::List(_) | ColumnKind::Struct(_)
-    );
+    let empty_is_null =
+        !matches!(kind, ColumnKind::String | ColumnKind::List(_) | ColumnKind::Struct(_));
     match (kind, value) {
         (_, Value::Null) if empty_is_null && dice.roll(4) == 0 => text.push_str("\"\""),
         (_, Value::Null) => text.push_str("null"),
@@ -146,10 +144,7 @@ fn plain(kind: &ColumnKind, value: &Value, dice: &mut Dice) -> String {
             let texts = if *value { ["true", "True", "1"] } else { ["false", "FALSE", "0"] };
             texts[dice.roll(3)].to_owned()
         }
-        (ColumnKind::Date, Value::Int(days)) => match dice.roll(4) {
-            0 => format!("{}T00:00:00.000", date(*days as i64)),
-            _ => date(*days as i64),
-        },
+        (ColumnKind::Date, Value::Int(days)) => date(*days as i64),
         (ColumnKind::Time, Value::Int(nanoseconds)) => {
             clock((nanoseconds / 1_000_000_000) as i64, (nanoseconds % 1_000_000_000) as u32, dice)
         }
@@ -168,13 +163,19 @@ fn plain(kind: &ColumnKind, value: &Value, dice: &mut Dice) -> String {
         }
         (_, Value::Decimal(unscaled, scale)) => decimal(*unscaled, *scale, dice),
         (_, Value::Text(text)) => text.clone(),
+        (ColumnKind::Timestamp, Value::Moment(seconds, 0))
+            if seconds % 86_400 == 0 && dice.roll(2) == 0 =>
+        {
+            date(seconds / 86_400)
+        }
         (ColumnKind::Timestamp, Value::Moment(seconds, nanoseconds)) => {
             moment(*seconds, *nanoseconds, dice)
         }
         (_, Value::Moment(seconds, nanoseconds)) => {
             // Where the zone would leave the years with four digits, it is UTC.
             let near_an_end = !(-62_167_000_000..253_402_000_000).contains(seconds);
-            let zones = [("Z", 0), ("+00:00", 0), ("-0800", -28_800), ("+05:30", 19_800), ("+14", 50_400)];
+            let zones =
+                [("Z", 0), ("+00:00", 0), ("-0800", -28_800), ("+05:30", 19_800), ("+14", 50_400)];
             let (zone, offset) = zones[if near_an_end { 0 } else { dice.roll(zones.len()) }];
             moment(seconds + offset, *nanoseconds, dice) + zone
         }

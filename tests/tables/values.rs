@@ -79,15 +79,16 @@ pub fn table(carried: Carried) -> BoxedStrategy<Vec<Column>> {
     (rows, columns)
         .prop_map(move |(rows, columns)| {
             let numbered = columns.into_iter().enumerate();
-            let column = |(number, (mut name, (kind, base))): (usize, (String, (_, Vec<Value>)))| {
-                if carried != Carried::All {
-                    name = format!("{name}{number}");
-                }
-                let period = base.len();
-                let place = |row: usize| (row + row / period * (number + 1)) % period;
-                let values = (0..rows).map(|row| base[place(row)].clone()).collect();
-                Column { name, kind, values }
-            };
+            let column =
+                |(number, (mut name, (kind, base))): (usize, (String, (_, Vec<Value>)))| {
+                    if carried != Carried::All {
+                        name = format!("{name}{number}");
+                    }
+                    let period = base.len();
+                    let place = |row: usize| (row + row / period * (number + 1)) % period;
+                    let values = (0..rows).map(|row| base[place(row)].clone()).collect();
+                    Column { name, kind, values }
+                };
             numbered.map(column).collect()
         })
         .boxed()
@@ -205,7 +206,11 @@ fn moment(style: u8) -> BoxedStrategy<Value> {
     let nanoseconds = 0..1_000_000_000u32;
     match style {
         // The years 0000 to 9999, in UTC.
-        0 => (-62_167_219_200..253_402_300_800i64).prop_map(|s| Value::Moment(s, 0)).boxed(),
+        0 => (-62_167_219_200..253_402_300_800i64, any::<bool>())
+            .prop_map(|(s, midnight)| {
+                Value::Moment(if midnight { s / 86_400 * 86_400 } else { s }, 0)
+            })
+            .boxed(),
         1 => (-62_167_219_200..253_402_300_800i64, nanoseconds)
             .prop_map(|(s, n)| Value::Moment(s, n / 1_000_000 * 1_000_000))
             .boxed(),
@@ -220,7 +225,8 @@ fn moment(style: u8) -> BoxedStrategy<Value> {
 }
 
 fn text(carried: Carried) -> BoxedStrategy<String> {
-    const SPECIAL: [&str; 11] = ["", "é", "e\u{301}", "null", "true", "0", "a,b", "\"", "\r\n", " ", "日本 語の長い文字列"];
+    const SPECIAL: [&str; 11] =
+        ["", "é", "e\u{301}", "null", "true", "0", "a,b", "\"", "\r\n", " ", "日本 語の長い文字列"];
     let special = prop::sample::select(&SPECIAL[..]).prop_map(str::to_owned);
     let random = vec(any::<char>(), 0..20).prop_map(move |characters| {
         // A CSV is refused for a NUL.

@@ -151,7 +151,9 @@ fn read(value: &Json, kind: &ColumnKind) -> Value {
         ColumnKind::List(of) => Value::Many(read_all(value, of)),
         ColumnKind::Struct(fields) => {
             let values = value.as_array().unwrap();
-            Value::Many(values.iter().zip(fields).map(|(value, (_, kind))| read(value, kind)).collect())
+            Value::Many(
+                values.iter().zip(fields).map(|(value, (_, kind))| read(value, kind)).collect(),
+            )
         }
         ColumnKind::Map(key, of) => {
             let entry = |entry: &Json| Value::Many(vec![read(&entry[0], key), read(&entry[1], of)]);
@@ -195,10 +197,11 @@ fn generate(kind: &ColumnKind, n: u64, list_length: u64) -> Value {
             Value::Many((0..n % list_length).map(child).collect())
         }
         ColumnKind::Struct(fields) => {
-            let field = |(j, (_, kind)): (usize, &(String, ColumnKind))| match (n + j as u64 + 1) % 5 {
-                0 => Value::Null,
-                _ => generate(kind, n + j as u64 + 1, 4),
-            };
+            let field =
+                |(j, (_, kind)): (usize, &(String, ColumnKind))| match (n + j as u64 + 1) % 5 {
+                    0 => Value::Null,
+                    _ => generate(kind, n + j as u64 + 1, 4),
+                };
             Value::Many(fields.iter().enumerate().map(field).collect())
         }
         _ => panic!("no generator of {kind}"),
