@@ -39,5 +39,6 @@ mod resolve;
 mod rollback;
 mod schema;
 mod story;
+mod tables;
 mod tidy;
 mod verify;

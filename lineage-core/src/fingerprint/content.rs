@@ -313,6 +313,6 @@ fn of_parquet(
     let columns = columns_of(table.schema())?;
     let read = |run| Ok(table.batches(run)?.map(|batch| Ok(batch?)));
     let job = Job { columns: &columns, profile: options.profile, observer };
-    let hashed = parallel::by_runs(&job, &table.runs(), read)?;
+    let hashed = parallel::by_runs(&job, table.rows(), table.runs(), read)?;
     Ok(Digested::of(columns, hashed, Typing::File))
 }

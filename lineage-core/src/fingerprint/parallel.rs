@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
 
 use arrow::array::{ArrayRef, RecordBatch};
@@ -199,13 +199,14 @@ impl Total {
 /// Hashes runs of whole blocks, each on one thread. `read` gives the batches of a run.
 pub(super) fn by_runs<I>(
     job: &Job<'_>,
-    runs: &[Range<u64>],
+    rows: u64,
+    runs: impl Iterator<Item = Range<u64>> + Send,
     read: impl Fn(Range<u64>) -> Result<I, ContentError> + Sync,
 ) -> Result<Hashed, ContentError>
 where
     I: Iterator<Item = Result<RecordBatch, ContentError>>,
 {
-    let next = AtomicUsize::new(0);
+    let runs = Mutex::new(runs.enumerate());
     let failure = Failure::none();
     let total = Mutex::new(Total {
         next_run: 0,
@@ -226,14 +227,14 @@ where
         }
         Ok(works.into_iter().map(ColumnWork::finish).collect())
     };
-    on_threads(threads().min(runs.len()), || {
+    let blocks = usize::try_from(rows.div_ceil(BLOCK_ROWS)).unwrap_or(usize::MAX);
+    on_threads(threads().min(blocks), || {
         loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(run) = runs.get(index) else { break };
+            let Some((index, run)) = lock(&runs).next() else { break };
             if failure.is_before(index as u64) {
                 break;
             }
-            match hash(run.clone()) {
+            match hash(run) {
                 Ok(columns) => lock(&total).add(index, columns),
                 Err(error) => failure.note(index as u64, error),
             }
@@ -241,7 +242,6 @@ where
     });
     failure.into_result()?;
     let total = total.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let rows = runs.last().map_or(0, |run| run.end);
     Ok(Hashed { rows, leaves: total.leaves, profiles: finished(job, total.profilers) })
 }
 

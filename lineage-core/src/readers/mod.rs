@@ -2,7 +2,7 @@
 //! (`docs/formats/fingerprint.md`, Which files are tables).
 //!
 //! Input may be hostile. Every declared size is checked against what is really there before anything
-//! is allocated by it, and nothing here panics: the release build aborts on a panic.
+//! is allocated by it, and nothing here panics. The decoder of Parquet may, where a page is damaged; that is an error then.
 
 pub mod arrow_ipc;
 pub mod compressed;

@@ -74,6 +74,11 @@ pub(super) fn read(
         return Ok(None);
     }
     let length = u64::from(length);
+    if metadata_bytes == 4 && offset == 0 && MAGIC.starts_with(&length.to_le_bytes()[..4]) {
+        let what =
+            "a compressed Arrow file, since it is read from its end (a compressed stream is read)";
+        return Err(ReadError::Unsupported(what.to_owned()));
+    }
     if metadata_bytes == 4 && offset == 0 && length > METADATA_BYTES_MAX {
         return Err(damaged("it is neither an Arrow file nor an Arrow stream"));
     }

@@ -154,8 +154,8 @@ fn clock(text: &[u8]) -> Option<(u32, u32, &[u8])> {
 fn fraction(text: &[u8]) -> Option<(u32, &[u8])> {
     if let Some((&[a, b, c], rest)) = text.split_first_chunk::<3>()
         && !rest.first().is_some_and(u8::is_ascii_digit)
+        && let (Some(a), Some(b), Some(c)) = (digit(a), digit(b), digit(c))
     {
-        let (a, b, c) = (digit(a)?, digit(b)?, digit(c)?);
         return Some(((a * 100 + b * 10 + c) * 1_000_000, rest));
     }
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();

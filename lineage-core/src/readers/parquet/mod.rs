@@ -47,7 +47,7 @@ pub(crate) struct ParquetTable {
 }
 
 /// Batches are made of so many bytes, about, and of at most a block of rows.
-const BATCH_BYTES: u64 = 16 * 1024 * 1024;
+const BATCH_BYTES: u64 = 8 * 1024 * 1024;
 const BATCH_ROWS_MAX: u64 = crate::table::BLOCK_ROWS;
 
 /// Page indexes are not needed.
@@ -103,19 +103,20 @@ impl ParquetTable {
 
     /// Runs of whole blocks that together are the table, none so long that threads wait for one
     /// another; they end with a row group where they can, so that no page is decoded twice.
-    pub(crate) fn runs(&self) -> Vec<Range<u64>> {
+    ///
+    /// They are not listed beforehand: a footer may declare any number of rows.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = Range<u64>> {
         const BLOCKS_MAX: u64 = 4;
         let block = crate::table::BLOCK_ROWS;
-        let mut runs = Vec::new();
-        let mut start = 0;
-        while start < self.rows() {
-            let longest = (start + BLOCKS_MAX * block).min(self.rows());
+        let mut start = 0u64;
+        std::iter::from_fn(move || {
+            let longest = start.saturating_add(BLOCKS_MAX * block).min(self.rows());
             let whole = |end: &&u64| **end > start && **end <= longest && **end % block == 0;
             let end = self.row_group_starts.iter().rev().find(whole).copied().unwrap_or(longest);
-            runs.push(start..end);
+            let run = start..end;
             start = end;
-        }
-        runs
+            (!run.is_empty()).then_some(run)
+        })
     }
 
     /// The rows of a run in order, in batches that never cross a block.

@@ -1,0 +1,12 @@
+//! Tables through the content digest: the published vectors, random tables in every format and
+//! encoding, and files that mean harm.
+
+mod arrays;
+mod files;
+mod hostile;
+mod large_csv;
+mod properties;
+mod texts;
+mod types;
+mod values;
+mod vectors;
