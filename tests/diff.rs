@@ -589,3 +589,18 @@ fn many_columns_do_not_fill_the_screen() {
     let found = compared(&env, &["a.csv", "b.csv"], "different");
     assert_eq!(found["data"]["table"]["columns"].as_array().unwrap().len(), 501);
 }
+
+#[test]
+fn a_folder_of_tables_is_compared_as_a_table_when_asked() {
+    let env = Env::empty();
+    env.write("whole.csv", "id,n\n1,1\n2,2\n");
+    env.write("parts/a.csv", "id,n\n1,1\n");
+    env.write("parts/b.csv", "id,n\n2,2\n");
+    compared(&env, &["whole.csv", "parts"], "different");
+    compared(&env, &["whole.csv", "parts", "--table"], "re-encoded");
+    env.write("parts/b.csv", "id,n\n2,3\n");
+    let found = compared(&env, &["whole.csv", "parts", "--table"], "different");
+    assert_eq!(found["data"]["table"]["columns"][0]["name"], "n");
+    let arguments = ["diff", "whole.csv", "parts", "--table", "--key", "id"];
+    env.refused(&arguments, 2, "usage", "parts cannot be compared by its rows: it is a folder");
+}

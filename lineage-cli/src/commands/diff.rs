@@ -19,7 +19,7 @@ use crate::{differences, render, settings};
 ///
 /// Tables are compared by content: the same rows in CSV and Parquet are "re-encoded, same content". What
 /// differs is named by column and block of 65,536 rows; --key names the rows, --drift says how far the
-/// values of each column have moved. Versions are compared by what was recorded of them; their files are
+/// values of each column have moved. Rows are counted from 0, without the header. Versions are compared by what was recorded of them; their files are
 /// opened for --key and --drift only.
 #[derive(clap::Args)]
 #[command(
