@@ -96,7 +96,7 @@ proptest! {
 
 /// Makes one of nine changes, of which some may change nothing.
 fn alter(
-    columns: &mut Vec<Column>,
+    columns: &mut [Column],
     change: usize,
     (place, row, other): (usize, usize, usize),
     dice: &mut Dice,

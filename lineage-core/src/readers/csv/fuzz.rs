@@ -128,7 +128,7 @@ fn cell(array: &dyn Array, row: usize) -> Option<String> {
             let mut scale = *scale;
             let ten = i256::from_i128(10);
             while scale > 0 && value % ten == i256::ZERO {
-                value = value / ten;
+                value /= ten;
                 scale -= 1;
             }
             format!("{value}e-{scale}")

@@ -1,11 +1,11 @@
 //! CSV and TSV as Arrow batches (`docs/formats/fingerprint.md`, CSV and TSV).
 //!
-//! A [`Cutter`] cuts the bytes, in order and cheaply, into [`Piece`]s of whole records. Any number of
-//! threads turn pieces into batches with one [`Parser`], each with a [`Scratch`] of its own.
+//! A `Cutter` cuts the bytes, in order and cheaply, into `Piece`s of whole records. Any number of
+//! threads turn pieces into batches with one `Parser`, each with a `Scratch` of its own.
 //!
-//! Kinds that are not declared are inferred from the whole file: [`guess`] takes those of the first
-//! piece, a pass over the file parses the columns by them and notes every [`Classes`] that occurs, and
-//! [`Parser::second_pass`] says which columns must be read again, by the kinds that were found.
+//! Kinds that are not declared are inferred from the whole file: `guess` takes those of the first
+//! piece, a pass over the file parses the columns by them and notes every `Classes` that occurs, and
+//! `Parser::second_pass` says which columns must be read again, by the kinds that were found.
 
 mod classes;
 mod column;

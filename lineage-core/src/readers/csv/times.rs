@@ -37,7 +37,7 @@ impl Moment {
 
     /// Whether it has a digit other than 0 after the sixth of its fraction.
     pub(crate) fn below_microsecond(self) -> bool {
-        self.nanoseconds % 1000 != 0
+        !self.nanoseconds.is_multiple_of(1000)
     }
 
     /// Microseconds since 1970: years 0 to 9999 fit.

@@ -111,7 +111,7 @@ impl ParquetTable {
         let mut start = 0u64;
         std::iter::from_fn(move || {
             let longest = start.saturating_add(BLOCKS_MAX * block).min(self.rows());
-            let whole = |end: &&u64| **end > start && **end <= longest && **end % block == 0;
+            let whole = |end: &&u64| **end > start && **end <= longest && end.is_multiple_of(block);
             let end = self.row_group_starts.iter().rev().find(whole).copied().unwrap_or(longest);
             let run = start..end;
             start = end;
