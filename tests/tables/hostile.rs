@@ -159,16 +159,17 @@ fn gigantic_counts() {
     let original = files::parquet(&rows(), &mut Dice(5));
     let shared = bytes_of(&original);
     let metadata = ParquetMetaDataReader::new().parse_and_finish(&shared).unwrap();
-    for count in [i64::MAX, i64::MAX / 2, 1 << 40, 1 << 33, 100_000_000, 501, 0, -1, i64::MIN] {
+    for count in [i64::MAX / 4, 1 << 40, 1 << 33, 100_000_000, 501, 0, -1] {
         for lie in 0..5 {
             let mut builder = metadata.clone().into_builder();
             let groups = builder.take_row_groups();
-            for group in groups {
+            for (place, group) in groups.into_iter().enumerate() {
                 let mut group = group.into_builder();
                 let columns = group.take_columns();
-                for column in columns {
+                for (number, column) in columns.into_iter().enumerate() {
                     let mut column = column.into_builder();
-                    column = match lie {
+                    // The writer of footers adds them up: only one may lie.
+                    column = match if place + number == 0 { lie } else { 0 } {
                         1 => column.set_num_values(count),
                         2 => column.set_total_compressed_size(count),
                         3 => column.set_total_uncompressed_size(count),
@@ -177,7 +178,7 @@ fn gigantic_counts() {
                     };
                     group = group.add_column_metadata(column.build().unwrap());
                 }
-                if lie == 0 {
+                if lie == 0 && place == 0 {
                     group = group.set_num_rows(count);
                 }
                 builder = builder.add_row_group(group.build().unwrap());
@@ -185,7 +186,7 @@ fn gigantic_counts() {
             let mut bytes = original.clone();
             ParquetMetaDataWriter::new(&mut bytes, &builder.build()).finish().unwrap();
             let found = files::read(&folder.write("t.parquet", &bytes), None).unwrap();
-            if lie == 0 {
+            if lie == 0 && count != 0 {
                 assert!(found.table.is_none(), "{count} rows");
             }
         }
