@@ -15,6 +15,12 @@ use std::process::ExitCode;
 
 /// Runs the program with the arguments of this process.
 pub fn run() -> ExitCode {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !lineage_core::readers::panics_are_caught() {
+            print(panic);
+        }
+    }));
     let arguments: Vec<std::ffi::OsString> = std::env::args_os().collect();
     match args::parse(&arguments) {
         Ok(cli) => {

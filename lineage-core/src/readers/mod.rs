@@ -17,6 +17,7 @@ pub mod text;
 
 pub use error::ReadError;
 pub use format::{Compression, TableFormat};
+pub use parquet::panics_are_caught;
 pub use schema::{DeclaredColumn, SchemaError};
 
 /// The most rows of one batch that a reader hands on: a block of the content digest.

@@ -9,6 +9,7 @@ mod header;
 mod pages;
 mod thrift;
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
@@ -257,7 +258,20 @@ impl ParquetBatches {
 /// it is an error of the file.
 fn without_panic<T, E: From<ParquetError>>(decode: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
     let problem = || ParquetError::General("it is damaged: the decoder gave up".to_owned());
-    panic::catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|_| Err(problem().into()))
+    let outer = GUARDED.replace(true);
+    let decoded = panic::catch_unwind(AssertUnwindSafe(decode));
+    GUARDED.set(outer);
+    decoded.unwrap_or_else(|_| Err(problem().into()))
+}
+
+thread_local! {
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether a panic on this thread will become an error about a damaged file, so that a program's
+/// panic hook need not print it.
+pub fn panics_are_caught() -> bool {
+    GUARDED.get()
 }
 
 /// Nanoseconds as whole seconds, rounded down.
