@@ -154,7 +154,9 @@ impl Header {
                 }
                 RLE => has_lengths = true,
                 _ => {
-                    return problem("the levels of a page have an encoding that levels cannot have");
+                    return problem(
+                        "the levels of a page have an encoding that levels cannot have",
+                    );
                 }
             }
         }

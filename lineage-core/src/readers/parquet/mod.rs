@@ -110,7 +110,8 @@ impl ParquetTable {
         let mut start = 0;
         while start < self.rows() {
             let longest = (start + BLOCKS_MAX * block).min(self.rows());
-            let whole = |end: &&u64| **end > start && **end <= longest && **end % block == 0;
+            let whole =
+                |end: &&u64| **end > start && **end <= longest && (**end).is_multiple_of(block);
             let end = self.row_group_starts.iter().rev().find(whole).copied().unwrap_or(longest);
             runs.push(start..end);
             start = end;
