@@ -17,23 +17,27 @@ use parquet::file::serialized_reader::SerializedPageReader;
 use super::header::{self, DELTA_BYTE_ARRAY, DELTA_LENGTH_BYTE_ARRAY, Header, Kind};
 use super::{SharedFile, delta};
 
-/// A page is held in memory as a whole, and so is a dictionary.
+/// A page is held in memory as a whole, compressed and decompressed.
 pub(super) const PAGE_BYTES_MAX: u64 = 128 << 20;
 
-/// One page and one dictionary of each column are held at a time, by each thread. Two threads and what
-/// they make of the pages thus stay below 512 MiB ...
-const OPEN_BYTES_MAX: u64 = 160 << 20;
+/// One page and one dictionary of each column are held at a time, by each thread. With this limit two
+/// threads and what they make of the pages stay below 512 MiB ...
+const OPEN_BYTES_MAX: u64 = 96 << 20;
 
-/// ... except in a row group that is large itself: one of a thousand columns has a thousand pages.
+/// ... except where the bytes are really there: the pages of a row group of a thousand columns, or a page
+/// of a thousand images.
 const OPEN_BYTES_PER_STORED_BYTE: u64 = 4;
 
 /// Rows are decoded in batches, none of which may hold more than so many bytes.
 const BATCH_BYTES_MAX: u64 = 64 << 20;
 
-/// Lists of a row cannot be cut: a page of lists may have this many values, as may a column chunk, and
-/// a chunk so many more for each of its bytes.
-const LISTED_VALUES_ALWAYS: u64 = 1 << 23;
-const LISTED_VALUES_PER_BYTE: u64 = 1 << 10;
+/// The lists of a row cannot be cut. All that a column chunk has could be those of one row, so they may
+/// take this much memory, and for each byte of the chunk so much more.
+const LISTED_BYTES_ALWAYS: u64 = 80 << 20;
+const LISTED_BYTES_PER_STORED_BYTE: u64 = 1 << 14;
+
+/// A value in a list has two levels of two bytes each.
+const LEVEL_BYTES: u64 = 4;
 
 /// How often a compressed byte can be repeated.
 const GZIP_RATIO_MAX: u64 = 1032;
@@ -60,7 +64,9 @@ pub(super) fn check(
         })?;
         open_bytes = open_bytes.saturating_add(seen.data_bytes + seen.dictionary_bytes);
         stored_bytes = stored_bytes.saturating_add(chunk.compressed_size().unsigned_abs());
-        row_bytes = row_bytes.saturating_add(seen.row_bytes);
+        let values_per_row = seen.values.div_ceil(row_group.num_rows().max(1).unsigned_abs());
+        let bytes = seen.value_bytes.saturating_mul(values_per_row.max(1));
+        row_bytes = row_bytes.saturating_add(bytes);
     }
     let open_bytes_max =
         OPEN_BYTES_MAX.max(stored_bytes.saturating_mul(OPEN_BYTES_PER_STORED_BYTE));
@@ -90,8 +96,8 @@ fn problem(text: &str) -> ParquetError {
 struct Seen {
     data_bytes: u64,
     dictionary_bytes: u64,
-    /// The most bytes of a row.
-    row_bytes: u64,
+    /// The most bytes of a value on its page, or in memory.
+    value_bytes: u64,
     values: u64,
     has_delta_strings: bool,
 }
@@ -143,7 +149,8 @@ impl<'a> Column<'a> {
         if self.end > input.size_bytes {
             return Err(problem("the footer places it outside of the file"));
         }
-        let mut seen = Seen { row_bytes: self.width()?, ..Seen::default() };
+        self.check_width()?;
+        let mut seen = Seen { value_bytes: self.value_bytes(), ..Seen::default() };
         let mut position = self.start;
         while position < self.end {
             let header = header::read(input, position, self.end)?;
@@ -163,34 +170,41 @@ impl<'a> Column<'a> {
             self.check_delta(input, &mut seen)?;
         }
         if self.copies {
-            seen.row_bytes = seen.row_bytes.max(seen.dictionary_bytes);
+            seen.value_bytes = seen.value_bytes.max(seen.dictionary_bytes);
         }
         Ok(seen)
     }
 
-    /// The bytes of a value in memory, as far as the schema says.
-    fn width(&self) -> Result<u64, ParquetError> {
+    /// The bytes of a value in memory, as far as the schema says: a null takes them, too.
+    fn value_bytes(&self) -> u64 {
         match self.chunk.column_type() {
+            PhysicalType::BOOLEAN => 1,
+            PhysicalType::INT32 | PhysicalType::FLOAT => 4,
+            PhysicalType::INT64 | PhysicalType::DOUBLE => 8,
+            PhysicalType::INT96 | PhysicalType::BYTE_ARRAY => 16,
             PhysicalType::FIXED_LEN_BYTE_ARRAY => {
-                let width = u64::try_from(self.chunk.column_descr().type_length())
-                    .map_err(|_| problem("its values have a negative length"))?;
-                if width > PAGE_BYTES_MAX / 2 {
-                    return Err(ParquetError::General(format!(
-                        "its values have {width} bytes each, and at most {} are read",
-                        PAGE_BYTES_MAX / 2
-                    )));
-                }
-                Ok(width.max(1))
+                self.chunk.column_descr().type_length().unsigned_abs().max(1).into()
             }
-            _ => Ok(16),
         }
     }
 
-    fn check_page(&self, header: &Header, seen: &mut Seen) -> Result<(), ParquetError> {
-        if header.page_bytes > PAGE_BYTES_MAX {
+    fn check_width(&self) -> Result<(), ParquetError> {
+        const WIDTH_MAX: u64 = PAGE_BYTES_MAX / 2;
+        let width = self.value_bytes();
+        if width > WIDTH_MAX {
             return Err(ParquetError::General(format!(
-                "a page has {} bytes, and at most {PAGE_BYTES_MAX} are read; write it with smaller pages",
-                header.page_bytes
+                "its values have {width} bytes each, and at most {WIDTH_MAX} are read"
+            )));
+        }
+        Ok(())
+    }
+
+    fn check_page(&self, header: &Header, seen: &mut Seen) -> Result<(), ParquetError> {
+        let page_bytes = header.page_bytes.max(header.stored_bytes);
+        if page_bytes > PAGE_BYTES_MAX {
+            return Err(ParquetError::General(format!(
+                "a page has {page_bytes} bytes, and at most {PAGE_BYTES_MAX} are read; write it with \
+                 smaller pages"
             )));
         }
         if self.chunk.compression() == Compression::UNCOMPRESSED
@@ -225,24 +239,24 @@ impl<'a> Column<'a> {
         seen.values = seen.values.saturating_add(header.values);
         seen.data_bytes = seen.data_bytes.max(header.page_bytes);
         seen.has_delta_strings |= header.has_delta_strings();
-        if !self.is_listed() {
-            let row_bytes = header.page_bytes.div_ceil(header.values.max(1));
-            seen.row_bytes = seen.row_bytes.max(row_bytes);
-        } else if header.values > LISTED_VALUES_ALWAYS {
-            return Err(ParquetError::General(format!(
-                "a page has {} values in lists, and at most {LISTED_VALUES_ALWAYS} are read",
-                header.values
-            )));
-        }
+        let value_bytes = header.page_bytes.div_ceil(header.values.max(1));
+        seen.value_bytes = seen.value_bytes.max(value_bytes);
         Ok(())
     }
 
     fn check_lists(&self, seen: &Seen) -> Result<(), ParquetError> {
         let stored_bytes = self.end - self.start;
-        let values_max = LISTED_VALUES_ALWAYS + stored_bytes.saturating_mul(LISTED_VALUES_PER_BYTE);
-        if self.is_listed() && (seen.values > values_max || seen.values < self.rows) {
+        let bytes_max = stored_bytes
+            .saturating_mul(LISTED_BYTES_PER_STORED_BYTE)
+            .saturating_add(LISTED_BYTES_ALWAYS);
+        // A list that is empty or null is a value, too.
+        let bytes = seen
+            .values
+            .checked_sub(self.rows)
+            .map(|listed| listed.saturating_mul(self.value_bytes() + LEVEL_BYTES));
+        if self.is_listed() && bytes.is_none_or(|bytes| bytes > bytes_max) {
             return Err(ParquetError::General(format!(
-                "its {} values in {} rows cannot be: it has {stored_bytes} bytes",
+                "it has {} values in the lists of {} rows, which is not read of {stored_bytes} bytes",
                 seen.values, self.rows
             )));
         }
@@ -306,7 +320,7 @@ impl<'a> Column<'a> {
                 continue;
             }
             // Every value is copied, and could be as long as the page.
-            seen.row_bytes = seen.row_bytes.max(longest);
+            seen.value_bytes = seen.value_bytes.max(longest);
             if self.is_listed() && longest.saturating_mul(page.num_values().into()) > PAGE_BYTES_MAX
             {
                 return Err(problem("the lists of a page have strings that are too long for it"));
