@@ -100,6 +100,3 @@ pub mod init;
 pub mod pointer;
 pub mod record;
 pub mod verify;
-
-#[doc(hidden)]
-pub use readers::csv::fuzz_csv;
