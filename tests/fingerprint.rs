@@ -100,7 +100,13 @@ fn rows_and_columns_of_tables_are_counted() {
         assert!(ran.stdout.contains(shape), "{name}: {ran}");
     }
     let ran = env.run(&["fingerprint", "e.csv", "--columns"]).ok();
-    insta::assert_snapshot!(ran, @"");
+    insta::assert_snapshot!(ran, @"
+    7999849a976eb897c1dd77de92dfffd2eb9a41b1ec686e5ca1b51122c47b61f8  e.csv  (table, 21 B, 1 row × 2 columns)
+    260e9c8e99d92afa99eb55b9fcef722c26ad7e591c6a69bbd362669b7a2c169c  content  (types inferred)
+        column  type    nulls  sha256
+        a,b     string  0      d67c91812c94
+        c       string  0      4357999f10fb
+    ");
 }
 
 #[test]

@@ -104,7 +104,11 @@ pub struct DecimalText {
     pub digits: usize,
 }
 
-/// Digits with an optional sign, point and exponent, at most 76 of them significant.
+/// A decimal has at most so many digits on each side of its point, so that one scale holds all.
+const DECIMAL_SIDE_DIGITS_MAX: i64 = 38;
+
+/// Digits with an optional sign, point and exponent, at most 38 on each side of the point when it is
+/// written without exponent.
 pub fn parse_decimal(text: &str) -> Option<DecimalText> {
     let (negative, unsigned) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),
@@ -138,6 +142,10 @@ pub fn parse_decimal(text: &str) -> Option<DecimalText> {
         .chain(written().skip(zeros_before).take(digits).map(char::from))
         .collect();
     let scale = i64::try_from(fraction.len()).ok()? - i64::try_from(zeros_after).ok()? - exponent;
+    let before_point = i64::try_from(digits).ok()? - scale;
+    if before_point > DECIMAL_SIDE_DIGITS_MAX || scale > DECIMAL_SIDE_DIGITS_MAX {
+        return None;
+    }
     Some(DecimalText {
         unscaled: i256::from_string(&significant)?,
         scale: i32::try_from(scale).ok()?,
@@ -324,14 +332,15 @@ mod tests {
         ] {
             assert_eq!(shown(text).as_deref(), Some(expected), "{text}");
         }
-        let long = "9".repeat(76);
-        assert_eq!(shown(&long), Some(format!("{long}/0/76")));
-        assert_eq!(
-            shown(&format!("0.{}{long}00", "0".repeat(500))),
-            Some(format!("{long}/576/76"))
-        );
+        let side = "9".repeat(38);
+        assert_eq!(shown(&format!("{side}.{side}")), Some(format!("{side}{side}/38/76")));
+        assert_eq!(shown(&format!("000{side}.{side}000")), Some(format!("{side}{side}/38/76")));
+        let long = "9".repeat(39);
+        assert_eq!(shown(&format!("0.{long}")), None);
+        assert_eq!(shown("1e38"), None);
+        assert_eq!(shown("1e37"), Some("1/-37/1".to_owned()));
         let bad = ["", "-", ".", "e5", "1e", "1e+", "1.2.3", "nan", "1 ", "--1", "1e9999999999999"];
-        for text in bad.into_iter().chain([format!("1{long}").as_str(), "1é", "é"]) {
+        for text in bad.into_iter().chain([long.as_str(), "1é", "é"]) {
             assert_eq!(shown(text), None, "{text:?}");
         }
     }
