@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, TimeUnit};
 
 use super::value::{DEPTH_MAX, JsonType, Problem, items, members, scalar, string};
-use crate::readers::text::{DECIMAL_DIGITS_MAX, DecimalText, Moment, Value, parse};
+use crate::readers::text::{DECIMAL_DIGITS_MAX, Moment, Value, parse};
 use crate::readers::{DeclaredColumn, ReadError};
 use crate::table::ColumnKind;
 
@@ -262,21 +262,24 @@ struct Declared {
     kind: ColumnKind,
     /// Digits after the point; none before the first value.
     scale: Option<i32>,
-    /// Digits before the point, negative for zeros after it.
-    whole: i32,
     nanoseconds: bool,
     far: bool,
 }
 
 impl Declared {
     fn new(kind: ColumnKind) -> Declared {
-        Declared { kind, scale: None, whole: i32::MIN, nanoseconds: false, far: false }
+        Declared { kind, scale: None, nanoseconds: false, far: false }
     }
 
     fn take(&mut self, value: &str) -> Result<(), Problem> {
         let Some(text) = scalar(value, &self.kind)? else { return Ok(()) };
         match parse(&text, &self.kind) {
-            Some(Value::Decimal(decimal)) => self.take_decimal(decimal),
+            // No decimal has more than 38 digits on a side, so one scale holds all (76 in 256 bits).
+            Some(Value::Decimal(decimal)) if decimal.digits > 0 => {
+                let scale = self.scale.map_or(decimal.scale, |scale| scale.max(decimal.scale));
+                self.scale = Some(scale);
+                Ok(())
+            }
             Some(Value::Moment(moment)) => self.take_moment(moment),
             Some(_) => Ok(()),
             None => {
@@ -284,26 +287,6 @@ impl Declared {
                 Err(Problem::new(format!("\"{text}\" is no {}", self.kind)))
             }
         }
-    }
-
-    /// All values of a column share a scale, and 256 bits hold 76 digits.
-    fn take_decimal(&mut self, decimal: DecimalText) -> Result<(), Problem> {
-        if decimal.digits == 0 {
-            return Ok(());
-        }
-        let digits = i32::try_from(decimal.digits).unwrap_or(i32::MAX);
-        let scale = self.scale.map_or(decimal.scale, |scale| scale.max(decimal.scale));
-        self.scale = Some(scale);
-        self.whole = self.whole.max(digits.saturating_sub(decimal.scale));
-        let needed = self.whole.saturating_add(scale);
-        let possible = i32::try_from(DECIMAL_DIGITS_MAX).unwrap_or(i32::MAX);
-        if needed > possible || scale > possible || scale < i32::from(i8::MIN) {
-            let text = format!(
-                "with the values before it, it needs more than {DECIMAL_DIGITS_MAX} decimal digits"
-            );
-            return Err(Problem::new(text));
-        }
-        Ok(())
     }
 
     /// Microseconds hold every year, nanoseconds those around 1970.

@@ -248,10 +248,9 @@ fn what_does_not_fit_a_declared_kind_is_an_error() {
 #[test]
 fn values_that_share_no_scale_or_unit_are_errors() {
     let decimal = declared(&[("a", "decimal")]);
-    let wide = "{\"a\":1e70}\n{\"a\":\"1e-5\"}\n{\"a\":0}";
+    let wide = "{\"a\":1e37}\n{\"a\":\"1e-5\"}\n{\"a\":0}";
     assert_eq!(values(read(wide.as_bytes(), Some(&decimal)).unwrap().column(0))[2], "0.00000");
-    for text in ["{\"a\":1e70}\n{\"a\":\"1e-6\"}", "{\"a\":1}\n{\"a\":1e-77}", "{}\n{\"a\":1e200}"]
-    {
+    for text in ["{\"a\":1}\n{\"a\":1e-39}", "{}\n{\"a\":1e38}"] {
         assert!(problem(text.as_bytes(), Some(&decimal)).starts_with("line 2: "), "{text}");
     }
     let moment = declared(&[("a", "timestamp")]);
