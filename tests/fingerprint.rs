@@ -39,6 +39,7 @@ fn the_json_document_has_exactly_the_promised_fields() {
             "schema",
             "sha256",
             "size_bytes",
+            "table_problem",
             "typing"
         ]
     );
@@ -262,4 +263,20 @@ fn an_unchanged_file_is_not_read_again_and_the_output_says_so() {
     let arguments = ["record", "fraud", "--data", "training=data.csv", "--json"];
     let recorded = env.run_with(&arguments, &later).ok().stdout;
     assert!(recorded.contains("\"hashed\":\"cache\""), "{recorded}");
+}
+
+#[test]
+fn a_glob_looks_only_where_it_can_match() {
+    let env = Env::empty();
+    env.write("a.csv", "x,y\n1,2\n");
+    env.write("sub/b.csv", "x,y\n1,2\n");
+    env.write("closed/c.csv", "x,y\n1,2\n");
+    crate::support::set_mode(&env.path("closed"), 0o000);
+    crate::support::set_mode(env.root(), 0o755);
+    let count = |pattern: &str| {
+        env.run_unprivileged(&["fingerprint", pattern, "-q"]).ok().stdout.lines().count()
+    };
+    assert_eq!((count("*.csv"), count("s*/*.csv"), count("s*/**/*.csv")), (1, 1, 1));
+    crate::support::set_mode(&env.path("closed"), 0o755);
+    assert_eq!(count("**/*.csv"), 3);
 }

@@ -7,7 +7,7 @@ use lineage_core::diff::DiffError;
 use lineage_core::events::EntryError;
 use lineage_core::files::FileError;
 use lineage_core::fingerprint::DirectoryProblem;
-use lineage_core::fingerprint::{FingerprintError, PartitionError, SchemaError};
+use lineage_core::fingerprint::{ContentError, FingerprintError, PartitionError, SchemaError};
 use lineage_core::init::InitError;
 use lineage_core::inspect::InspectError;
 use lineage_core::layout::LayoutError;
@@ -276,8 +276,16 @@ impl From<FingerprintError> for CliError {
                 }
             }
             FingerprintError::Glob { .. } => usage(message),
-            FingerprintError::Table { .. } => CliError::new(ErrorKind::NotAsDeclared, message)
-                .hint("give another schema, or none"),
+            FingerprintError::Table { problem, .. } => {
+                let hint = match *problem {
+                    ContentError::Partitions(_) => {
+                        "leave files out with --exclude GLOB, or the folder is not one table"
+                    }
+                    ContentError::InFile { .. } => "mend the file, or leave it out with --exclude",
+                    _ => "mend the file, or read it with another schema, or with none",
+                };
+                CliError::new(ErrorKind::NotAsDeclared, message).hint(hint)
+            }
             FingerprintError::File(error) => error.into(),
         }
     }

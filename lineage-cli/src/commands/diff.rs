@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use lineage_core::context::Context;
 use lineage_core::diff::{self, DataDifference, DiffOptions, Verdict, VersionDifference};
 use lineage_core::fingerprint::{Readings, TableOptions, Typing};
+use lineage_core::layout::slashed;
 use lineage_core::names::Reference;
 use lineage_core::store::{Cache, Registry};
 use serde::Serialize;
@@ -66,6 +67,7 @@ enum Named {
 impl Named {
     fn of(given: &Path) -> Result<Named, CliError> {
         if given.symlink_metadata().is_ok() {
+            slashed(given)?;
             return Ok(Named::Path(given.to_owned()));
         }
         match given.to_str().filter(|text| text.contains('@')).map(str::parse) {

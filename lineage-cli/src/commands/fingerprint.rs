@@ -59,6 +59,7 @@ struct Line {
     typing: Option<Typing>,
     rows: Option<u64>,
     columns: Option<Vec<Column>>,
+    table_problem: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     profile: Option<TableProfile>,
 }
@@ -208,6 +209,7 @@ fn line(path: String, found: Fingerprint) -> Line {
         typing: found.table.as_ref().map(|table| table.typing),
         rows: digest.map(|digest| digest.rows),
         columns,
+        table_problem: found.table_problem,
         profile: found.table.and_then(|table| table.profile),
     }
 }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use lineage_core::events::{Metric, MetricValue, Parameter, ParameterType, Tag};
+use lineage_core::events::{Hashed, Metric, MetricValue, Parameter, ParameterType, Tag};
 use lineage_core::names::{Label, MetricName, ModelName, Reference};
 use lineage_core::record::{
     DatasetRequest, RecordRequest, RecordSpec, Recorded, Warning, features_from_file,
@@ -376,12 +376,15 @@ fn text(recorded: &Recorded, dry_run: bool) -> String {
         ]);
     }
     for dataset in &recorded.datasets {
-        let shape = match (dataset.rows, dataset.columns) {
+        let mut shape = match (dataset.rows, dataset.columns) {
             (Some(rows), Some(columns)) => {
                 format!("{} × {}", render::count(rows, "row"), render::count(columns, "column"))
             }
             _ => String::new(),
         };
+        if dataset.hashed == Hashed::Cache {
+            shape.push_str("  (unchanged since last read)");
+        }
         rows.push(vec![
             format!("  {}", dataset.role),
             render::safe(&dataset.path),

@@ -18,7 +18,7 @@ use super::readings::{FileState, Readings};
 use super::{parallel, text};
 use crate::context::Observer;
 use crate::files::{self, FileError};
-use crate::profile::{NamedProfile, ProfileError, TableProfile};
+use crate::profile::{NamedProfile, PROFILE_VERSION, ProfileError, TableProfile};
 use crate::readers::arrow_ipc::ArrowReader;
 use crate::readers::compressed::Decompressed;
 use crate::readers::csv::{CsvError, CsvOptions};
@@ -101,6 +101,10 @@ impl Digested {
     }
 }
 
+/// To be raised when a reader finds other values or kinds in the same bytes, so that what older ones
+/// found is not trusted.
+const READERS_VERSION: u32 = 1;
+
 /// How to read a file as a table.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TableOptions {
@@ -178,7 +182,8 @@ impl TableOptions {
         let columns: Vec<_> = columns.map(|c| json!([c.name, c.kind])).collect();
         let declared = self.columns.is_some().then_some(columns);
         let dialect = (self.delimiter, self.no_header);
-        json!([env!("CARGO_PKG_VERSION"), format, self.profile, declared, dialect]).to_string()
+        json!([READERS_VERSION, PROFILE_VERSION, format, self.profile, declared, dialect])
+            .to_string()
     }
 }
 

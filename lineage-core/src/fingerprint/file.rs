@@ -55,10 +55,11 @@ pub enum FingerprintError {
         /// Why not.
         reason: String,
     },
-    /// A file that was declared to be a table is not one, or not that one.
+    /// A file that was declared to be a table is not one, or not that one; or a folder's files are
+    /// not one table.
     #[error("{path}: {problem}", path = path.display())]
     Table {
-        /// The file.
+        /// The file or folder.
         path: PathBuf,
         /// Why not.
         problem: Box<ContentError>,

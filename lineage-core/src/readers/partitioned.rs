@@ -46,12 +46,6 @@ pub enum PartitionError {
         /// The first one.
         path: String,
     },
-    /// A name that is not UTF-8.
-    #[error("the name \"{}\" is not valid UTF-8", .path.display())]
-    Name {
-        /// The file.
-        path: PathBuf,
-    },
     /// Tables of two formats.
     #[error("\"{first}\" is {first_format:?} and \"{other}\" is {other_format:?}: not one table")]
     Formats {
@@ -273,48 +267,83 @@ pub fn check_columns(
     Err(PartitionError::Columns { first: first.to_owned(), other: other.to_owned(), problem })
 }
 
-/// The files that a glob matches, in the syntax of exclusions, in no order.
+/// The files that a glob matches, in the syntax of exclusions, in no order. Only folders that can hold
+/// a match are looked into.
 pub fn files_of_glob(pattern: &str) -> Result<Vec<ListedFile>, PartitionError> {
     let fixed = |part: &&str| !part.contains(['*', '?', '[', '{', '\\', '=']);
     let parts: Vec<&str> = pattern.split('/').collect();
     let count = parts.iter().take(parts.len() - 1).take_while(|part| fixed(part)).count();
-    let (base, rest) = (parts[..count].join("/"), parts[count..].join("/"));
-    let matcher = GlobBuilder::new(&rest).literal_separator(true).build().map_err(|error| {
-        PartitionError::Pattern { pattern: pattern.to_owned(), problem: error.kind().to_string() }
-    })?;
+    let (base, rest) = (parts[..count].join("/"), &parts[count..]);
+    let glob = |text: &str| {
+        let glob = GlobBuilder::new(text).literal_separator(true).build();
+        glob.map(|glob| glob.compile_matcher()).map_err(|error| PartitionError::Pattern {
+            pattern: pattern.to_owned(),
+            problem: error.kind().to_string(),
+        })
+    };
+    // A `**`, or braces around a `/`, may lead to any depth; before them each part is one folder.
+    let deep = rest.iter().position(|part| part.contains("**") || !is_balanced(part));
+    let folders =
+        (1..=deep.unwrap_or(rest.len() - 1)).map(|length| glob(&rest[..length].join("/")));
+    let search = Search {
+        matcher: glob(&rest.join("/"))?,
+        folders: folders.collect::<Result<_, _>>()?,
+        any_depth: deep.is_some(),
+    };
     let root = match (count, base.as_str()) {
         (0, _) => Path::new("."),
         (_, "") => Path::new("/"),
         (_, base) => Path::new(base),
     };
     let mut files = Vec::new();
-    list(root, "", Some(&matcher.compile_matcher()), &mut files)?;
+    search.list(root, "", 0, &mut files)?;
     Ok(files)
 }
 
-fn list(
-    folder: &Path,
-    prefix: &str,
-    matcher: Option<&GlobMatcher>,
-    files: &mut Vec<ListedFile>,
-) -> Result<(), PartitionError> {
-    for entry in fs::read_dir(folder).map_err(FileError::io("list", folder))? {
-        let entry = entry.map_err(FileError::io("list", folder))?;
-        let path = entry.path();
-        let Ok(name) = entry.file_name().into_string() else {
-            return Err(PartitionError::Name { path });
-        };
-        let relative = format!("{prefix}{name}");
-        let kind = entry.file_type().map_err(FileError::io("inspect", &path))?;
-        if kind.is_dir() {
-            list(&path, &format!("{relative}/"), matcher, files)?;
-        } else if matcher.is_none_or(|matcher| matcher.is_match(&relative))
-            && fs::metadata(&path).map_err(FileError::io("inspect", &path))?.is_file()
-        {
-            files.push(ListedFile { path, relative });
+fn is_balanced(part: &str) -> bool {
+    part.matches('{').count() == part.matches('}').count()
+}
+
+/// What a glob matches, and the folders on the way there.
+struct Search {
+    matcher: GlobMatcher,
+    /// By depth, of the path so far.
+    folders: Vec<GlobMatcher>,
+    /// Whether folders deeper than that are looked into too.
+    any_depth: bool,
+}
+
+impl Search {
+    fn list(
+        &self,
+        folder: &Path,
+        prefix: &str,
+        depth: usize,
+        files: &mut Vec<ListedFile>,
+    ) -> Result<(), PartitionError> {
+        for entry in fs::read_dir(folder).map_err(FileError::io("list", folder))? {
+            let entry = entry.map_err(FileError::io("list", folder))?;
+            let path = entry.path();
+            // A pattern is text and matches no name that is not.
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let relative = format!("{prefix}{name}");
+            let kind = entry.file_type().map_err(FileError::io("inspect", &path))?;
+            if kind.is_dir() {
+                let on_the_way = match self.folders.get(depth) {
+                    Some(folder) => folder.is_match(&relative),
+                    None => self.any_depth,
+                };
+                if on_the_way {
+                    self.list(&path, &format!("{relative}/"), depth + 1, files)?;
+                }
+            } else if self.matcher.is_match(&relative)
+                && fs::metadata(&path).map_err(FileError::io("inspect", &path))?.is_file()
+            {
+                files.push(ListedFile { path, relative });
+            }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -314,11 +314,11 @@ fn viewed(field: &FieldRef) -> FieldRef {
     let data_type = match field.data_type() {
         DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
         DataType::Binary | DataType::LargeBinary => DataType::BinaryView,
-        DataType::Dictionary(_, values) => match **values {
-            DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
-            DataType::Binary | DataType::LargeBinary => DataType::BinaryView,
-            _ => return Arc::clone(field),
-        },
+        // The decoder makes dictionaries of few types; values count, however they were encoded.
+        DataType::Dictionary(_, values) => {
+            let values = Field::new(field.name(), (**values).clone(), field.is_nullable());
+            return viewed(&Arc::new(values));
+        }
         DataType::List(child) => DataType::List(viewed(child)),
         DataType::LargeList(child) => DataType::LargeList(viewed(child)),
         DataType::FixedSizeList(child, size) => DataType::FixedSizeList(viewed(child), *size),
