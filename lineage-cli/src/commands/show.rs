@@ -79,7 +79,9 @@ fn text(reference: &str, shown: &Shown, actor: &str) -> String {
     let size = render::bytes(artifact["size_bytes"].as_u64().unwrap_or(0));
     row("artifact", format!("{} ({}, {size})", plain(&artifact["path"]), plain(&artifact["kind"])));
     row("sha256", plain(&artifact["sha256"]));
-    if let Some(verdict) = artifact["inspection"]["verdict"].as_str() {
+    let verdict = artifact["inspection"]["verdict"].as_str();
+    if let Some(verdict) = verdict.filter(|verdict| matches!(*verdict, "dangerous" | "suspicious"))
+    {
         row("inspection", format!("{verdict}; lineage inspect says why"));
     }
     row(
