@@ -323,6 +323,13 @@ def text_of(kind, value):
     return value
 
 
+def longest_side(number, scale):
+    """Digits on the longer side of a decimal's point, without needless zeros."""
+    digits = str(abs(number)).rstrip("0")
+    after = scale - (len(str(abs(number))) - len(digits))
+    return max(len(digits) - after, after) if digits else 0
+
+
 def text_obstacle(columns):
     """Why a text format with a schema cannot carry columns (name, kind, values); None when it can."""
     if not columns:
@@ -338,6 +345,8 @@ def text_obstacle(columns):
             fine = any(int(nanosecond) % 1000 for _, nanosecond in present)
             if fine and any(not NEAR[0] <= moment < NEAR[1] for moment in moments):
                 return "nanoseconds beside moments far away"
+        if kind == "decimal" and any(longest_side(int(number), scale) > 38 for number, scale in present):
+            return "a decimal of more than 38 digits on a side"
         if kind == "date" and any(not FIRST_DAY <= int(day) <= LAST_DAY for day in present):
             return "a year beyond four digits"
     return None

@@ -147,7 +147,11 @@ def value_of(kind, text):
         found = DECIMAL.fullmatch(text)
         if found and (found[2] or found[3]):
             digits, fraction = found[2] + (found[3] or ""), found[3] or ""
-            return [str(int(found[1] + digits)), len(fraction) - int(found[4] or 0)]
+            number, scale = int(found[1] + digits), len(fraction) - int(found[4] or 0)
+            short = str(abs(number)).rstrip("0")
+            after = scale - (len(str(abs(number))) - len(short))
+            if not short or max(len(short) - after, after) <= 38:
+                return [str(number), scale]
     if kind == "time" and (found := TIME.fullmatch(text)) and (time := clock(*found.groups())):
         return str(time[0] * 10**9 + time[1])
     if kind in ("date", "timestamp", "instant") and (found := moment(text)):
