@@ -46,8 +46,8 @@ def build() -> Path:
 
 def wait_until(moment: float):
     """Sleeps, and spins at the end: a sleep alone is too coarse to aim with."""
-    if moment - time.perf_counter() > 0.001:
-        time.sleep(moment - time.perf_counter() - 0.001)
+    # The clock goes on between looking at it and sleeping.
+    time.sleep(max(0.0, moment - time.perf_counter() - 0.001))
     while time.perf_counter() < moment:
         pass
 

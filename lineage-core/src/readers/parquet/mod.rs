@@ -321,6 +321,8 @@ fn viewed(field: &FieldRef) -> FieldRef {
         }
         DataType::List(child) => DataType::List(viewed(child)),
         DataType::LargeList(child) => DataType::LargeList(viewed(child)),
+        DataType::ListView(child) => DataType::ListView(viewed(child)),
+        DataType::LargeListView(child) => DataType::LargeListView(viewed(child)),
         DataType::FixedSizeList(child, size) => DataType::FixedSizeList(viewed(child), *size),
         DataType::Map(child, sorted) => DataType::Map(viewed(child), *sorted),
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(viewed).collect()),
