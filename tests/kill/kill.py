@@ -29,6 +29,8 @@ from judge import Judgement
 REPOSITORY = Path(__file__).resolve().parents[2]
 NAMES = ("record", "promote", "rollback")
 AIMED_TRIES_MAX = 2000
+# A short campaign aims less; some gaps are a hundredth of a millisecond, and missing them is no fault.
+AIMED_TRIES_SHORT = 100
 # A gap shorter than this, in seconds, is over before a kill at its first sight arrives.
 SHORT_GAP = 150e-6
 # Registries are judged whole again and again; a young one is judged quickly.
@@ -263,14 +265,14 @@ class Campaign:
             self.violations += 1
             print(f"VIOLATION: {name} killed after {passed[-1:] or 'start'}: {text}", flush=True)
 
-    def run(self, kills, per_gap):
+    def run(self, kills, per_gap, tries_max, gaps_count):
         while self.kills < kills:
             self.kill(NAMES[self.kills % 3])
         uniform = self.kills
         for name in NAMES:
             for gap in range(len(self.timings[name].gaps())):
                 aim, tries = Aim(self.timings[name], gap), 0
-                while self.hits[name][gap] < per_gap and tries < AIMED_TRIES_MAX:
+                while self.hits[name][gap] < per_gap and tries < tries_max:
                     aim.learn(self.kill(name, aim))
                     tries += 1
         print(f"{uniform} kills at uniform moments, {self.kills - uniform} aimed at gaps hit less "
@@ -286,7 +288,7 @@ class Campaign:
                 missed += count < per_gap
                 print(f"  {step:28} {at:7.2f} {count:6}  {'#' * min(count // 4, 60)}")
         print(f"\n{self.kills} kills, {self.violations} violations, {missed} gaps hit too seldom")
-        return self.violations or missed
+        return self.violations or (missed if gaps_count else 0)
 
 
 def main():
@@ -298,11 +300,13 @@ def main():
     arguments = parser.parse_args()
     binary = (arguments.binary or build()).resolve()
     chance = random.Random(arguments.seed)
-    per_gap = 20 if arguments.kills >= 500 else arguments.kills // 30
+    full = arguments.kills >= 500
+    per_gap = 20 if full else arguments.kills // 30
+    tries_max = AIMED_TRIES_MAX if full else AIMED_TRIES_SHORT
     folder = tempfile.mkdtemp(prefix="lineage-kill-")
     started = time.time()
     campaign = Campaign(Path(folder), binary, chance)
-    failed = campaign.run(arguments.kills, per_gap)
+    failed = campaign.run(arguments.kills, per_gap, tries_max, full)
     print(f"{time.time() - started:.0f} s")
     if arguments.keep or failed:
         print(f"the project is {folder}")
