@@ -18,7 +18,7 @@ use crate::context::Observer;
 use crate::files::{self, FileError};
 use crate::readers::arrow_ipc::ArrowReader;
 use crate::readers::compressed::Decompressed;
-use crate::readers::csv::{Classes, Parser, Scratch};
+use crate::readers::csv::{Classes, Parser};
 use crate::readers::ndjson::{NdjsonColumns, NdjsonReader};
 use crate::readers::parquet::ParquetTable;
 use crate::readers::partitioned::{ListedFile, PartitionFile, Partitions, check_columns};
@@ -171,18 +171,7 @@ impl Reading<'_> {
             }
             Kinds::Csv(parser) => {
                 let dialect = self.options.dialect(self.partitions.format);
-                let mut pieces = Pieces::new(self.text(file)?, dialect);
-                let mut scratch = Scratch::default();
-                let mut next = move || -> Result<Option<RecordBatch>, ContentError> {
-                    let Some(piece) = pieces.next()? else { return Ok(None) };
-                    let parsed = parser.parse(&piece, &mut scratch)?;
-                    pieces.recycle(piece);
-                    match parsed.contradicted.contains(&true) {
-                        true => Err(ContentError::Changed),
-                        false => Ok(Some(parsed.batch)),
-                    }
-                };
-                Box::new(std::iter::from_fn(move || next().transpose()))
+                Box::new(text::batches(Pieces::new(self.text(file)?, dialect), parser))
             }
         })
     }

@@ -10,7 +10,7 @@ use arrow::datatypes::SchemaRef;
 
 use super::content::{ContentError, Table, TableOptions};
 use super::readings::FileState;
-use super::text::Pieces;
+use super::text::{self, Pieces};
 use crate::context::Observer;
 use crate::files::{self, FileError};
 use crate::readers::arrow_ipc::ArrowReader;
@@ -76,7 +76,11 @@ impl<'a> Rows<'a> {
     pub(crate) fn read_from(&self, first: u64) -> Result<Batches<'_>, ContentError> {
         let mut skipped = 0;
         let batches: Batches<'_> = match self.format {
-            TableFormat::Csv | TableFormat::Tsv => Box::new(self.csv()?),
+            TableFormat::Csv | TableFormat::Tsv => {
+                let dialect = self.options.dialect(self.format);
+                let pieces = Pieces::new(self.decompressed()?, dialect);
+                Box::new(text::batches(pieces, self.parser()?))
+            }
             TableFormat::Ndjson => {
                 let reader = NdjsonReader::new(self.decompressed()?, Arc::clone(&self.schema))?;
                 Box::new(reader.map(|batch| Ok(batch?)))
@@ -148,24 +152,6 @@ impl<'a> Rows<'a> {
         let no_classes = vec![Classes::NONE; names.len()];
         let dialect = self.options.dialect(self.format);
         Ok(Parser::new(dialect, &names, Some(&self.declared()), &no_classes)?)
-    }
-
-    fn csv(
-        &self,
-    ) -> Result<impl Iterator<Item = Result<RecordBatch, ContentError>> + Send, ContentError> {
-        let parser = self.parser()?;
-        let mut scratch = Scratch::default();
-        let mut pieces = Pieces::new(self.decompressed()?, self.options.dialect(self.format));
-        let mut next = move || -> Result<Option<RecordBatch>, ContentError> {
-            let Some(piece) = pieces.next()? else { return Ok(None) };
-            let parsed = parser.parse(&piece, &mut scratch)?;
-            pieces.recycle(piece);
-            if parsed.contradicted.contains(&true) {
-                return Err(ContentError::Changed);
-            }
-            Ok(Some(parsed.batch))
-        };
-        Ok(std::iter::from_fn(move || next().transpose()))
     }
 }
 

@@ -4,6 +4,8 @@
 use std::io::Read;
 use std::sync::Mutex;
 
+use arrow::array::RecordBatch;
+
 use super::content::{ContentError, Digested, TableOptions};
 use super::parallel::{self, Decoded, Hashed, Job};
 use crate::context::Observer;
@@ -36,12 +38,7 @@ impl<'a> Pieces<'a> {
         }
     }
 
-    /// Takes back a piece that is done with.
-    pub(super) fn recycle(&mut self, piece: Piece) {
-        self.cutter.recycle(piece);
-    }
-
-    pub(super) fn next(&mut self) -> Result<Option<Piece>, ContentError> {
+    fn next(&mut self) -> Result<Option<Piece>, ContentError> {
         while !self.ended {
             let mut chunk = &self.buffer.as_slice()[self.filled.clone()];
             let piece = self.cutter.push(&mut chunk)?;
@@ -64,13 +61,19 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-pub(super) fn of_csv(
-    open: &Open<'_>,
+/// A file of which the first piece was taken, and a parser with the kinds declared or guessed from it.
+struct Begun<'a> {
+    pieces: Pieces<'a>,
+    first: Option<Piece>,
+    names: Vec<String>,
+    parser: Parser,
+}
+
+fn begin<'a>(
+    open: &Open<'a>,
     dialect: CsvOptions,
     options: &TableOptions,
-    observer: &dyn Observer,
-) -> Result<Digested, ContentError> {
-    let declared = options.columns.as_deref();
+) -> Result<Begun<'a>, ContentError> {
     let mut pieces = Pieces::new(open()?, dialect);
     let first = pieces.next()?;
     let names = pieces.cutter.columns().unwrap_or_default().to_vec();
@@ -78,7 +81,35 @@ pub(super) fn of_csv(
         Some(piece) => guess(dialect, &names, piece),
         None => vec![Classes::NONE; names.len()],
     };
-    let parser = Parser::new(dialect, &names, declared, &guessed)?;
+    let parser = Parser::new(dialect, &names, options.columns.as_deref(), &guessed)?;
+    Ok(Begun { pieces, first, names, parser })
+}
+
+/// The batches of a file, one after another, by a parser that knows the true kinds.
+pub(super) fn batches<'a>(
+    mut pieces: Pieces<'a>,
+    parser: impl std::borrow::Borrow<Parser> + Send + 'a,
+) -> impl Iterator<Item = Result<RecordBatch, ContentError>> + Send + 'a {
+    let mut scratch = Scratch::default();
+    let mut next = move || -> Result<Option<RecordBatch>, ContentError> {
+        let Some(piece) = pieces.next()? else { return Ok(None) };
+        let parsed = parser.borrow().parse(&piece, &mut scratch)?;
+        pieces.cutter.recycle(piece);
+        match parsed.contradicted.contains(&true) {
+            true => Err(ContentError::Changed),
+            false => Ok(Some(parsed.batch)),
+        }
+    };
+    std::iter::from_fn(move || next().transpose())
+}
+
+pub(super) fn of_csv(
+    open: &Open<'_>,
+    dialect: CsvOptions,
+    options: &TableOptions,
+    observer: &dyn Observer,
+) -> Result<Digested, ContentError> {
+    let Begun { pieces, first, names, parser } = begin(open, dialect, options)?;
     let kinds = parser.columns().map(|(_, kind)| kind.clone());
     let mut columns: Vec<(String, ColumnKind)> = names.into_iter().zip(kinds).collect();
     let job = Job { columns: &columns, profile: options.profile, observer };
@@ -112,14 +143,7 @@ pub(super) fn survey(
     options: &TableOptions,
     observer: &dyn Observer,
 ) -> Result<(Vec<String>, Vec<Classes>), ContentError> {
-    let mut pieces = Pieces::new(open()?, dialect);
-    let first = pieces.next()?;
-    let names = pieces.cutter.columns().unwrap_or_default().to_vec();
-    let guessed = match &first {
-        Some(piece) => guess(dialect, &names, piece),
-        None => vec![Classes::NONE; names.len()],
-    };
-    let parser = Parser::new(dialect, &names, options.columns.as_deref(), &guessed)?;
+    let Begun { pieces, first, names, parser } = begin(open, dialect, options)?;
     let no_columns = Job { columns: &[], profile: false, observer };
     let (_, classes) = pass(&parser, &no_columns, first, pieces)?;
     Ok((names, classes))
@@ -138,7 +162,7 @@ fn pass(
     let next = || match first.take() {
         Some(piece) => Ok(Some(piece)),
         None => {
-            lock(&spare).drain(..).for_each(|piece| pieces.recycle(piece));
+            lock(&spare).drain(..).for_each(|piece| pieces.cutter.recycle(piece));
             pieces.next()
         }
     };

@@ -1,17 +1,53 @@
 //! The canonical bytes of single cells (`docs/formats/fingerprint.md`, Rows without order).
 
-use std::sync::Arc;
+use arrow::array::{Array, ArrayRef, AsArray as _, RecordBatch};
+use arrow::datatypes::{DataType, Schema};
 
-use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray as _, RecordBatch};
-use arrow::compute;
-use arrow::datatypes::*;
-
-use crate::table::{CellError, ColumnKind, TableError, columns_of};
+use crate::table::{CellError, ColumnKind, TableError, columns_of, fixed, plain};
 
 /// Encodes the cells of a batch.
 pub(super) struct RowCells {
     columns: Vec<(String, ColumnKind)>,
-    arrays: Vec<ArrayRef>,
+    arrays: Vec<Values>,
+}
+
+/// One column of a batch.
+struct Values {
+    array: ArrayRef,
+    /// The bytes of all values one after another, where they are equally long.
+    fixed: Option<Vec<u8>>,
+}
+
+impl Values {
+    fn of(array: &ArrayRef, kind: &ColumnKind) -> Result<Values, CellError> {
+        let array = plain(array)?;
+        let fixed = match kind {
+            ColumnKind::String
+            | ColumnKind::Binary
+            | ColumnKind::List(_)
+            | ColumnKind::Struct(_)
+            | ColumnKind::Map(..)
+            | ColumnKind::Null => None,
+            _ => {
+                let mut bytes = Vec::new();
+                fixed(&array, array.nulls(), &mut bytes)?;
+                Some(bytes)
+            }
+        };
+        Ok(Values { array, fixed })
+    }
+
+    fn encode(&self, row: usize, bytes: &mut Vec<u8>) -> Result<(), CellError> {
+        match &self.fixed {
+            Some(fixed) if self.array.is_valid(row) => {
+                let width = fixed.len() / self.array.len();
+                bytes.push(1);
+                bytes.extend_from_slice(&fixed[row * width..(row + 1) * width]);
+                Ok(())
+            }
+            _ => encode(&self.array, row, bytes),
+        }
+    }
 }
 
 impl RowCells {
@@ -23,8 +59,9 @@ impl RowCells {
     pub(super) fn push_batch(&mut self, batch: &RecordBatch) -> Result<(), TableError> {
         self.arrays.clear();
         for (index, array) in batch.columns().iter().enumerate() {
-            let array = plain(array).map_err(|problem| self.refused(index, problem))?;
-            self.arrays.push(array);
+            let kind = &self.columns[index].1;
+            let values = Values::of(array, kind).map_err(|problem| self.refused(index, problem))?;
+            self.arrays.push(values);
         }
         Ok(())
     }
@@ -36,21 +73,12 @@ impl RowCells {
         row: usize,
         bytes: &mut Vec<u8>,
     ) -> Result<(), TableError> {
-        encode(&self.arrays[column], row, bytes).map_err(|problem| self.refused(column, problem))
+        self.arrays[column].encode(row, bytes).map_err(|problem| self.refused(column, problem))
     }
 
     fn refused(&self, index: usize, problem: CellError) -> TableError {
         let column = self.columns.get(index).map_or_else(String::new, |(name, _)| name.clone());
         TableError::Cell { column, problem }
-    }
-}
-
-/// The values of a dictionary or of runs, so that a row has its own place.
-fn plain(array: &ArrayRef) -> Result<ArrayRef, CellError> {
-    match array.data_type() {
-        DataType::Dictionary(_, values) => plain(&compute::cast(array, values)?),
-        DataType::RunEndEncoded(_, values) => plain(&compute::cast(array, values.data_type())?),
-        _ => Ok(Arc::clone(array)),
     }
 }
 
@@ -86,7 +114,7 @@ fn encode(array: &dyn Array, row: usize, bytes: &mut Vec<u8>) -> Result<(), Cell
                 entries.columns().iter().try_for_each(|part| encode(part, entry, bytes))
             })
         }
-        _ => put_fixed(array, row, bytes),
+        _ => fixed(&array.slice(row, 1), None, bytes),
     }
 }
 
@@ -108,97 +136,17 @@ fn put_list(children: &ArrayRef, bytes: &mut Vec<u8>) -> Result<(), CellError> {
     (0..children.len()).try_for_each(|child| encode(&children, child, bytes))
 }
 
-fn value<T: ArrowPrimitiveType>(array: &dyn Array, row: usize) -> T::Native {
-    array.as_primitive::<T>().value(row)
-}
-
-#[rustfmt::skip]
-fn put_fixed(array: &dyn Array, row: usize, bytes: &mut Vec<u8>) -> Result<(), CellError> {
-    use TimeUnit::{Microsecond, Millisecond, Nanosecond, Second};
-    macro_rules! value { ($type:ty) => { value::<$type>(array, row) }; }
-    macro_rules! integer { ($type:ty) => { bytes.extend_from_slice(&i64::from(value!($type)).to_le_bytes()) }; }
-    macro_rules! decimal { ($type:ty, $scale:expr) => { put_decimal(i256::from_i128(value!($type).into()), *$scale, bytes) }; }
-    match array.data_type() {
-        DataType::Boolean => bytes.push(u8::from(array.as_boolean().value(row))),
-        DataType::Int8 => integer!(Int8Type),
-        DataType::Int16 => integer!(Int16Type),
-        DataType::Int32 => integer!(Int32Type),
-        DataType::Int64 => integer!(Int64Type),
-        DataType::UInt8 => integer!(UInt8Type),
-        DataType::UInt16 => integer!(UInt16Type),
-        DataType::UInt32 => integer!(UInt32Type),
-        DataType::UInt64 => bytes.extend_from_slice(&value!(UInt64Type).to_le_bytes()),
-        DataType::Float32 => {
-            let value = value!(Float32Type);
-            let value = if value.is_nan() { f32::from_bits(0x7fc0_0000) } else { value + 0.0 };
-            bytes.extend_from_slice(&value.to_le_bytes());
-        }
-        DataType::Float64 => {
-            let value = value!(Float64Type);
-            let value = if value.is_nan() { f64::from_bits(0x7ff8 << 48) } else { value + 0.0 };
-            bytes.extend_from_slice(&value.to_le_bytes());
-        }
-        DataType::Decimal32(_, scale) => decimal!(Decimal32Type, scale),
-        DataType::Decimal64(_, scale) => decimal!(Decimal64Type, scale),
-        DataType::Decimal128(_, scale) => decimal!(Decimal128Type, scale),
-        DataType::Decimal256(_, scale) => put_decimal(value!(Decimal256Type), *scale, bytes),
-        DataType::Date32 => integer!(Date32Type),
-        DataType::Date64 => {
-            const DAY_MS: i64 = 86_400_000;
-            let milliseconds = value!(Date64Type);
-            if milliseconds % DAY_MS != 0 {
-                return Err(CellError::DateWithTime(milliseconds));
-            }
-            bytes.extend_from_slice(&(milliseconds / DAY_MS).to_le_bytes());
-        }
-        DataType::Time32(Second) => put_time(value!(Time32SecondType).into(), 1_000_000_000, bytes),
-        DataType::Time32(_) => put_time(value!(Time32MillisecondType).into(), 1_000_000, bytes),
-        DataType::Time64(Microsecond) => put_time(value!(Time64MicrosecondType), 1_000, bytes),
-        DataType::Time64(_) => put_time(value!(Time64NanosecondType), 1, bytes),
-        DataType::Timestamp(Second, _) => put_moment(value!(TimestampSecondType), 1, bytes),
-        DataType::Timestamp(Millisecond, _) => put_moment(value!(TimestampMillisecondType), 1_000, bytes),
-        DataType::Timestamp(Microsecond, _) => put_moment(value!(TimestampMicrosecondType), 1_000_000, bytes),
-        DataType::Timestamp(Nanosecond, _) => put_moment(value!(TimestampNanosecondType), 1_000_000_000, bytes),
-        DataType::Duration(Second) => put_moment(value!(DurationSecondType), 1, bytes),
-        DataType::Duration(Millisecond) => put_moment(value!(DurationMillisecondType), 1_000, bytes),
-        DataType::Duration(Microsecond) => put_moment(value!(DurationMicrosecondType), 1_000_000, bytes),
-        DataType::Duration(Nanosecond) => put_moment(value!(DurationNanosecondType), 1_000_000_000, bytes),
-        other => return Err(CellError::Type(other.to_string())),
-    }
-    Ok(())
-}
-
-fn put_time(value: i64, unit_nanoseconds: i64, bytes: &mut Vec<u8>) {
-    bytes.extend_from_slice(&value.wrapping_mul(unit_nanoseconds).to_le_bytes());
-}
-
-/// Seconds, rounded down, and nanoseconds.
-fn put_moment(value: i64, per_second: i64, bytes: &mut Vec<u8>) {
-    let nanoseconds = value.rem_euclid(per_second) * (1_000_000_000 / per_second);
-    bytes.extend_from_slice(&value.div_euclid(per_second).to_le_bytes());
-    bytes.extend_from_slice(&(nanoseconds as u32).to_le_bytes());
-}
-
-/// A decimal without trailing zeros.
-fn put_decimal(mut value: i256, mut scale: i8, bytes: &mut Vec<u8>) {
-    let ten = i256::from_i128(10);
-    if value == i256::ZERO {
-        scale = 0;
-    }
-    while value != i256::ZERO && scale > i8::MIN && value.wrapping_rem(ten) == i256::ZERO {
-        (value, scale) = (value.wrapping_div(ten), scale - 1);
-    }
-    bytes.extend_from_slice(&value.to_le_bytes());
-    bytes.extend_from_slice(&scale.to_le_bytes());
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use arrow::array::{
         Decimal128Array, DictionaryArray, Float64Array, Int16Array, Int64Array, ListArray,
         StringArray, StringViewArray, StructArray, TimestampMicrosecondArray,
         TimestampMillisecondArray,
     };
+
+    use arrow::datatypes::*;
 
     use super::*;
 

@@ -25,13 +25,10 @@ pub use column::ColumnProfiler;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::table::ColumnKind;
+use crate::table::{BLOCK_ROWS, ColumnKind};
 
 /// The definition that a profile follows.
 pub const PROFILE_VERSION: &str = "lineage-profile-1";
-
-/// Rows of a block.
-const BLOCK_ROWS: u64 = 65_536;
 
 /// Why an array was not taken.
 #[derive(Debug, thiserror::Error)]

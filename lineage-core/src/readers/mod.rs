@@ -13,7 +13,7 @@ pub mod ndjson;
 pub(crate) mod parquet;
 pub mod partitioned;
 pub mod schema;
-pub mod text;
+mod text;
 
 pub use error::ReadError;
 pub use format::{Compression, TableFormat};

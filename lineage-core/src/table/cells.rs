@@ -42,7 +42,7 @@ pub enum CellError {
 }
 
 /// Where canonical bytes go.
-pub(super) trait Sink {
+pub(crate) trait Sink {
     fn put(&mut self, bytes: &[u8]);
 }
 
@@ -169,7 +169,7 @@ fn unexpected(array: &dyn Array) -> CellError {
 }
 
 /// The array without dictionary or run-end encoding. Values are not copied: strings become views.
-pub(super) fn plain(array: &ArrayRef) -> Result<ArrayRef, CellError> {
+pub(crate) fn plain(array: &ArrayRef) -> Result<ArrayRef, CellError> {
     match array.data_type() {
         DataType::Dictionary(..) => {
             let encoded = array.as_any_dictionary();
@@ -209,9 +209,8 @@ fn put_fixed<const WIDTH: usize>(
     sink: &mut dyn Sink,
     fill: impl FnOnce(&mut [[u8; WIDTH]]) -> Result<(), CellError>,
 ) -> Result<(), CellError> {
-    let mut buffer = [[0; WIDTH]; STRIP_ROWS];
-    let cells = &mut buffer[..rows];
-    fill(cells)?;
+    let mut cells = vec![[0; WIDTH]; rows];
+    fill(&mut cells)?;
     if let Some(nulls) = nulls {
         for (row, cell) in cells.iter_mut().enumerate() {
             if nulls.is_null(row) {
@@ -283,8 +282,9 @@ fn decimal(value: i256, scale: i8) -> [u8; 33] {
     cell
 }
 
+/// Writes the values of an array of a kind whose values are equally long. `array` is plain.
 #[rustfmt::skip]
-fn fixed(array: &dyn Array, nulls: Option<&NullBuffer>, sink: &mut dyn Sink) -> Result<(), CellError> {
+pub(crate) fn fixed(array: &dyn Array, nulls: Option<&NullBuffer>, sink: &mut dyn Sink) -> Result<(), CellError> {
     use TimeUnit::{Microsecond, Millisecond, Nanosecond, Second};
     macro_rules! put {
         ($type:ty, $encode:expr) => { put_primitive::<$type, _>(array, nulls, sink, $encode) };

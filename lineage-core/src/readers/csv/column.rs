@@ -11,10 +11,10 @@ use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer};
 use arrow::datatypes::i256;
 use arrow::error::ArrowError;
 
-use super::classes::Classes;
 use super::fields::{GROUP, Place, Rows, single_quotes};
-use super::numbers::{self, Integer};
-use super::times::{self, DateMemo, Moment};
+use crate::readers::text::Classes;
+use crate::readers::text::numbers::{self, Integer};
+use crate::readers::text::times::{self, DateMemo, Moment};
 use crate::table::ColumnKind;
 
 /// Texts of at most so many bytes are copied as if they had so many.

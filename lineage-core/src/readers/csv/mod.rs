@@ -7,20 +7,17 @@
 //! piece, a pass over the file parses the columns by them and notes every `Classes` that occurs, and
 //! `Parser::second_pass` says which columns must be read again, by the kinds that were found.
 
-mod classes;
 mod column;
 mod cutter;
 mod error;
 mod fields;
 mod fuzz;
-pub(crate) mod numbers;
 mod parser;
 #[cfg(test)]
 mod tests;
-pub(crate) mod times;
 mod tokens;
 
-pub(crate) use classes::Classes;
+pub(crate) use super::text::Classes;
 pub(crate) use cutter::{Cutter, PIECE_BYTES, Piece};
 pub use error::{CsvError, Problem};
 pub use fuzz::fuzz_csv;

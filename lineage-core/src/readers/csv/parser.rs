@@ -6,14 +6,13 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Field, Schema};
 use arrow::error::ArrowError;
 
-use super::classes::Classes;
 use super::column::Column;
 use super::cutter::Piece;
 use super::error::{CsvError, Fault, Problem, not_utf8};
 use super::fields::{GROUP, Place, Rows, single_quotes};
-use super::times;
 use super::tokens::Tokens;
 use super::{CsvOptions, DeclaredColumn, RECORD_BYTES_MAX};
+use crate::readers::text::{Classes, times};
 use crate::table::ColumnKind;
 
 /// Characters of a text that an error shows.

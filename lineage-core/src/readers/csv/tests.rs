@@ -4,8 +4,9 @@ use proptest::prelude::*;
 
 use super::error::Problem;
 use super::fuzz::{Table, read_table};
-use super::numbers::{self, Integer};
 use super::*;
+use crate::readers::text::numbers::{self, Integer};
+use crate::readers::text::times;
 
 const PIECES: [usize; 5] = [1, 5, 17, 100, PIECE_BYTES];
 

@@ -15,7 +15,7 @@ use arrow::error::ArrowError;
 
 use super::value::{DEPTH_MAX, JsonType, Problem, items, members, scalar};
 use crate::readers::ReadError;
-use crate::readers::text::{DecimalText, Moment, Value, parse};
+use crate::readers::text::{Value, declared};
 use crate::table::ColumnKind;
 
 /// The columns of the objects at one place.
@@ -193,7 +193,7 @@ impl Builder {
                     return self.append_null(left);
                 };
                 spend(left)?;
-                let parsed = parse(&text, &self.kind).ok_or_else(changed)?;
+                let parsed = declared(&text, &self.kind).ok_or_else(changed)?;
                 values.push(parsed).ok_or_else(changed)
             }
         }
@@ -275,33 +275,22 @@ impl Values {
             (Values::Uint64(builder), Value::Uint64(value)) => builder.append_value(value),
             (Values::Float32(builder), Value::Float32(value)) => builder.append_value(value),
             (Values::Float64(builder), Value::Float64(value)) => builder.append_value(value),
-            (Values::Decimal(builder, scale), Value::Decimal(value)) => {
-                builder.append_value(rescale(value, *scale)?);
+            (Values::Decimal(builder, scale), Value::Decimal(value, own)) => {
+                let zeros = u32::try_from(i32::from(*scale) - i32::from(own)).ok()?;
+                let factor = i256::from_i128(10).checked_pow(zeros)?;
+                builder.append_value(value.checked_mul(factor)?);
             }
             (Values::String(builder), Value::String(value)) => builder.append_value(value),
             (Values::Date(builder), Value::Date(value)) => builder.append_value(value),
             (Values::Time(builder), Value::Time(value)) => builder.append_value(value),
             (Values::Microseconds(builder), Value::Moment(value)) => {
-                let Moment { seconds, nanoseconds } = value;
-                let fraction = i64::from(nanoseconds / 1000);
-                let whole = seconds.checked_mul(1_000_000)?.checked_add(fraction)?;
-                builder.append_value((nanoseconds % 1000 == 0).then_some(whole)?);
+                builder.append_value((!value.below_microsecond()).then(|| value.microseconds())?);
             }
             (Values::Nanoseconds(builder), Value::Moment(value)) => {
-                let whole = i128::from(value.seconds) * 1_000_000_000;
-                builder.append_value(i64::try_from(whole + i128::from(value.nanoseconds)).ok()?);
+                builder.append_value(value.nanoseconds_since_1970()?);
             }
             _ => return None,
         }
         Some(())
     }
-}
-
-fn rescale(decimal: DecimalText, scale: i8) -> Option<i256> {
-    if decimal.digits == 0 {
-        return Some(i256::ZERO);
-    }
-    let zeros = u32::try_from(i32::from(scale).checked_sub(decimal.scale)?).ok()?;
-    let factor = i256::from_i128(10).checked_pow(zeros)?;
-    decimal.unscaled.checked_mul(factor)
 }

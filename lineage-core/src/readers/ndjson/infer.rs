@@ -1,21 +1,14 @@
 //! The first pass: columns, and the kinds that hold all their values.
 
 use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, TimeUnit};
 
 use super::value::{DEPTH_MAX, JsonType, Problem, items, members, scalar, string};
-use crate::readers::text::{DECIMAL_DIGITS_MAX, Moment, Value, parse};
+use crate::readers::text::{Classes, Value, declared};
 use crate::readers::{DeclaredColumn, ReadError};
 use crate::table::ColumnKind;
-
-/// Beyond ±2^53 not every integer is a double.
-const EXACT_MAX: u64 = 1 << 53;
-
-/// 1677-09-22 to 2262-04-10: these moments fit into 64 bits of nanoseconds since 1970.
-const NEAR_SECONDS: Range<i64> = -9_223_286_400..9_223_286_400;
 
 /// The members of the objects at one place, in the order of their first appearance.
 #[derive(Default)]
@@ -208,39 +201,23 @@ fn self_conflict(seen: &Seen, found: JsonType, line: u64) -> Problem {
     })
 }
 
-/// Which classes of numbers occur.
+/// The classes of the numbers at one place. JSON allows no leading zeros and no `+`, so its numbers are
+/// texts of the same classes as in a CSV; a set of them for which a CSV would be `string` is an error.
 #[derive(Default)]
-struct Numbers {
-    negative: bool,
-    /// An integer that is no exact double.
-    beyond: bool,
-    uint64: bool,
-    float: bool,
-}
+struct Numbers(Classes);
 
 impl Numbers {
-    /// JSON allows no leading zeros and no `+`, so its numbers are texts of these classes.
     fn take(&mut self, literal: &str) -> Result<(), Problem> {
         let problem = |text: &str| {
             let literal: String = literal.chars().take(60).collect();
             Err(Problem::new(format!("{literal} {text}")))
         };
-        let float = literal == "-0" || literal.contains(['.', 'e', 'E']);
-        if let (false, Ok(value)) = (float, literal.parse::<i64>()) {
-            self.negative |= value < 0;
-            self.beyond |= value.unsigned_abs() > EXACT_MAX;
-        } else if !float && literal.parse::<u64>().is_ok() {
-            self.uint64 = true;
-        } else if float && literal.parse().is_ok_and(f64::is_finite) {
-            self.float = true;
-        } else {
+        let class = Classes::of(literal.as_bytes());
+        self.0 |= class;
+        if class.kind() == ColumnKind::String {
             return problem("fits into neither 64 bits nor a double");
         }
-        let lost = match (self.uint64, self.float) {
-            (true, float) => float || self.negative,
-            (false, float) => float && self.beyond,
-        };
-        if lost {
+        if self.0.kind() == ColumnKind::String {
             return problem(
                 "and the numbers before it fit into no one kind; declare it with a schema",
             );
@@ -249,10 +226,10 @@ impl Numbers {
     }
 
     fn finish(&self) -> DataType {
-        match (self.uint64, self.float) {
-            (false, false) => DataType::Int64,
-            (true, _) => DataType::UInt64,
-            (false, true) => DataType::Float64,
+        match self.0.kind() {
+            ColumnKind::Uint64 => DataType::UInt64,
+            ColumnKind::Float64 => DataType::Float64,
+            _ => DataType::Int64,
         }
     }
 }
@@ -260,40 +237,29 @@ impl Numbers {
 /// A column of a declared kind, and what its values need.
 struct Declared {
     kind: ColumnKind,
-    /// Digits after the point; none before the first value.
-    scale: Option<i32>,
-    nanoseconds: bool,
-    far: bool,
+    /// Digits after the point. No decimal has more than 38 on a side, so one scale holds all.
+    scale: u8,
+    /// Of moments.
+    classes: Classes,
 }
 
 impl Declared {
     fn new(kind: ColumnKind) -> Declared {
-        Declared { kind, scale: None, nanoseconds: false, far: false }
+        Declared { kind, scale: 0, classes: Classes::NONE }
     }
 
     fn take(&mut self, value: &str) -> Result<(), Problem> {
         let Some(text) = scalar(value, &self.kind)? else { return Ok(()) };
-        match parse(&text, &self.kind) {
-            // No decimal has more than 38 digits on a side, so one scale holds all (76 in 256 bits).
-            Some(Value::Decimal(decimal)) if decimal.digits > 0 => {
-                let scale = self.scale.map_or(decimal.scale, |scale| scale.max(decimal.scale));
-                self.scale = Some(scale);
-                Ok(())
-            }
-            Some(Value::Moment(moment)) => self.take_moment(moment),
-            Some(_) => Ok(()),
+        match declared(&text, &self.kind) {
+            Some(Value::Decimal(_, scale)) => self.scale = self.scale.max(scale),
+            Some(Value::Moment(moment)) => self.classes |= moment.classes(),
+            Some(_) => {}
             None => {
                 let text: String = text.chars().take(60).collect();
-                Err(Problem::new(format!("\"{text}\" is no {}", self.kind)))
+                return Err(Problem::new(format!("\"{text}\" is no {}", self.kind)));
             }
         }
-    }
-
-    /// Microseconds hold every year, nanoseconds those around 1970.
-    fn take_moment(&mut self, moment: Moment) -> Result<(), Problem> {
-        self.nanoseconds |= !moment.nanoseconds.is_multiple_of(1000);
-        self.far |= !NEAR_SECONDS.contains(&moment.seconds);
-        if self.nanoseconds && self.far {
+        if self.classes.no_one_unit() {
             let text = "the column has nanoseconds and a time before 1677-09-22 or after \
                         2262-04-10; no one unit holds both";
             return Err(Problem::new(text));
@@ -302,16 +268,17 @@ impl Declared {
     }
 
     fn finish(&self) -> DataType {
-        let unit = if self.nanoseconds { TimeUnit::Nanosecond } else { TimeUnit::Microsecond };
-        let digits = u8::try_from(DECIMAL_DIGITS_MAX).unwrap_or(u8::MAX);
-        let scale = i8::try_from(self.scale.unwrap_or_default()).unwrap_or_default();
+        let unit = match self.classes.contains(Classes::BELOW_MICROSECOND) {
+            true => TimeUnit::Nanosecond,
+            false => TimeUnit::Microsecond,
+        };
         match &self.kind {
             ColumnKind::Bool => DataType::Boolean,
             ColumnKind::Int => DataType::Int64,
             ColumnKind::Uint64 => DataType::UInt64,
             ColumnKind::Float32 => DataType::Float32,
             ColumnKind::Float64 => DataType::Float64,
-            ColumnKind::Decimal => DataType::Decimal256(digits, scale),
+            ColumnKind::Decimal => DataType::Decimal256(76, self.scale.cast_signed()),
             ColumnKind::String => DataType::Utf8,
             ColumnKind::Date => DataType::Date32,
             ColumnKind::Time => DataType::Time64(TimeUnit::Nanosecond),

@@ -76,7 +76,7 @@ fn magnitude(digits: &[u8]) -> Option<u64> {
 
 /// [`integer`] of the text at `bytes[start..end]`, when it is an `i64`.
 #[inline]
-pub(super) fn int_at(bytes: &[u8], start: usize, end: usize) -> Option<i64> {
+pub(crate) fn int_at(bytes: &[u8], start: usize, end: usize) -> Option<i64> {
     let negative = bytes[start] == b'-';
     let first = start + usize::from(negative);
     if let Some(magnitude) = short_digits(bytes, first, end)
@@ -133,7 +133,7 @@ fn eight_digits(word: u64, ignored: usize) -> Option<u64> {
 /// seven after it, and there are enough bytes before it. Without loops over a few digits, whose end
 /// no processor foresees.
 #[inline]
-pub(super) fn short_float_at(bytes: &[u8], start: usize, end: usize) -> Option<f64> {
+pub(crate) fn short_float_at(bytes: &[u8], start: usize, end: usize) -> Option<f64> {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
     let negative = bytes[start] == b'-';
     let first = start + usize::from(negative);

@@ -40,9 +40,7 @@ impl Classes {
         match text.first() {
             None => Classes::NONE,
             Some(b'0'..=b'9' | b'-' | b'.') => of_number_or_time(text),
-            Some(b't' | b'T' | b'f' | b'F') if super::numbers::boolean(text).is_some() => {
-                Classes::BOOL
-            }
+            Some(b't' | b'T' | b'f' | b'F') if numbers::boolean(text).is_some() => Classes::BOOL,
             Some(b'n' | b'N' | b'i' | b'I') if numbers::float_word(text).is_some() => {
                 Classes::FLOAT
             }
@@ -51,7 +49,7 @@ impl Classes {
     }
 
     #[cfg(test)]
-    pub(super) fn from_bits(bits: u16) -> Classes {
+    pub(crate) fn from_bits(bits: u16) -> Classes {
         Classes(bits)
     }
 

@@ -55,7 +55,7 @@ impl Moment {
 
 /// The days of the last date seen: dates often repeat in neighbouring rows.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct DateMemo {
+pub(crate) struct DateMemo {
     text: [u8; 10],
     days: i32,
 }
@@ -69,7 +69,7 @@ impl Default for DateMemo {
 impl DateMemo {
     /// Days since 1970-01-01 of `YYYY-MM-DD`.
     #[inline]
-    pub(super) fn days(&mut self, text: &[u8; 10]) -> Option<i32> {
+    pub(crate) fn days(&mut self, text: &[u8; 10]) -> Option<i32> {
         if *text != self.text {
             self.days = days_of(text)?;
             self.text = *text;
@@ -85,7 +85,7 @@ pub(crate) fn moment(text: &[u8]) -> Option<Moment> {
 
 /// The classes of a date.
 #[inline]
-pub(super) fn date_classes(days: i32) -> Classes {
+pub(crate) fn date_classes(days: i32) -> Classes {
     if NANOSECOND_DAYS.contains(&i64::from(days)) {
         Classes::DATE
     } else {
@@ -94,13 +94,12 @@ pub(super) fn date_classes(days: i32) -> Classes {
 }
 
 /// Days since 1970-01-01 of a date.
-#[cfg(test)]
 pub(crate) fn date(text: &[u8]) -> Option<i32> {
     days_of(text.try_into().ok()?)
 }
 
 #[inline]
-pub(super) fn moment_with(text: &[u8], memo: &mut DateMemo) -> Option<Moment> {
+pub(crate) fn moment_with(text: &[u8], memo: &mut DateMemo) -> Option<Moment> {
     let (date, rest) = text.split_first_chunk::<10>()?;
     let days = i64::from(memo.days(date)?);
     let Some((separator, rest)) = rest.split_first() else {
