@@ -1,5 +1,5 @@
 //! Classes of scikit-learn that a model may be made of, and the functions with which Cython restores
-//! them: names checked against release 1.9 and, for the older paths, its release notes.
+//! them: names checked against release 1.9; the older paths were not checked.
 
 /// Modules, sorted, each with its names.
 #[rustfmt::skip]
