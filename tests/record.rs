@@ -436,3 +436,64 @@ fn verbose_tells_the_steps_and_quiet_says_nothing() {
     insta::assert_snapshot!(steps.join(" "), @"repaired hashed objects-stored transaction-begun entry-appended committed metadata-temporary-written metadata-placed");
     env.refused_json(&["status", "-q", "-v"], 2, "usage", "cannot be used with");
 }
+
+/// The document that a dataset's details lie in.
+fn table_details(env: &Env, reference: &str) -> serde_json::Value {
+    let shown = env.json(&["show", reference], "lineage.show/1");
+    let sha256 = shown["metadata"]["datasets"][0]["table"]["details"]["sha256"].clone();
+    let object = env.read(&format!(".lineage/objects/{}", sha256.as_str().unwrap()));
+    serde_json::from_str(&object).unwrap()
+}
+
+#[test]
+fn tables_are_recorded_with_kinds_leaves_and_a_profile_unless_that_is_not_wanted() {
+    let env = project();
+    let arguments = ["record", "fraud", "--artifact", "model.bin", "--data", "training=train.csv"];
+    env.run(&arguments).ok();
+    let details = table_details(&env, "fraud@1");
+    assert_eq!(
+        (&details["schema"], &details["typing"]),
+        (&"lineage.table/1".into(), &"inferred".into())
+    );
+    assert_eq!(details["columns"][0]["leaves"].as_array().unwrap().len(), 1);
+    let profiled = &details["profile"]["columns"][0]["profile"];
+    assert_eq!(profiled["count"], details["rows"]);
+    env.run(&[&arguments[..], &["--no-profile"]].concat()).ok();
+    assert!(table_details(&env, "fraud@2").get("profile").is_none());
+    env.verifies();
+}
+
+#[test]
+fn a_model_that_runs_code_is_named_and_refused_when_the_settings_say_so() {
+    let env = project();
+    let pickle = std::fs::read(crate::support::testdata("models/evil-global.pkl")).unwrap();
+    env.write("evil.pkl", pickle);
+    let arguments = ["record", "fraud", "--artifact", "evil.pkl"];
+    env.run(&arguments).ok().says("warning: the artifact is dangerous: ");
+    let shown = env.json(&["show", "fraud@1"], "lineage.show/1");
+    let inspection = &shown["metadata"]["artifact"]["inspection"];
+    assert_eq!(inspection["verdict"], "dangerous");
+    let object = env
+        .read(&format!(".lineage/objects/{}", inspection["details"]["sha256"].as_str().unwrap()));
+    assert!(object.contains("\"schema\":\"lineage.inspection/1\""), "{object}");
+    assert!(env.run(&["show", "fraud@1"]).ok().stdout.contains("dangerous"));
+    env.write("lineage.toml", "[models.fraud]\nrefuse-verdict = \"suspicious\"\n");
+    env.refused(&arguments, 3, "refused", "the artifact is dangerous: ");
+    env.run(&["record", "other", "--artifact", "evil.pkl"]).ok();
+    env.run(&["record", "fraud", "--artifact", "model.bin"]).ok();
+    env.verifies();
+}
+
+#[test]
+fn the_same_rows_are_leakage_whatever_the_format() {
+    let env = project();
+    env.write("a.csv", "id,name\n1,Ada\n2,\n");
+    env.write("b.ndjson", "{\"name\":\"Ada\",\"id\":1}\n{\"id\":2}\n");
+    let codes = |role: &str| {
+        let data = format!("{role}=b.ndjson");
+        let arguments = ["record", "fraud", "--data", "training=a.csv", "--data", &data];
+        let recorded = env.json(&arguments, "lineage.record/1");
+        recorded["warnings"][0]["code"].as_str().unwrap_or_default().to_owned()
+    };
+    assert_eq!((codes("test"), codes("training")), ("leakage".into(), "same-rows".into()));
+}

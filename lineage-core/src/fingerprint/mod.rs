@@ -26,9 +26,12 @@ pub(crate) use file::Copies;
 
 use std::path::{Path, PathBuf};
 
+use arrow::array::RecordBatchReader;
+
 use crate::context::Observer;
 use crate::digest::{Kind, Sha256};
 use crate::files::Temporary;
+use crate::table::{self, TableDigest};
 
 /// One thing to fingerprint.
 pub struct Input<'a> {
@@ -98,6 +101,40 @@ pub fn fingerprint(
     observer: &dyn Observer,
 ) -> Result<Vec<Fingerprint>, FingerprintError> {
     fingerprint_keeping(inputs, None, None, observer)
+}
+
+/// Fingerprints one file or directory; a file that is named like a table is read as one.
+///
+/// ```
+/// use lineage_core::context::Silent;
+/// use lineage_core::fingerprint::{fingerprint_path, fingerprint_reader};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("rows.csv");
+/// std::fs::write(&path, "id,name\n1,Ada\n2,Grace\n")?;
+/// let table = fingerprint_path(&path, &Silent)?.table.ok_or("no table")?;
+///
+/// // The same rows from anywhere else, in any batches and of any width.
+/// let ids = std::sync::Arc::new(arrow::array::Int32Array::from(vec![1, 2])) as _;
+/// let names = std::sync::Arc::new(arrow::array::StringArray::from(vec!["Ada", "Grace"])) as _;
+/// let batch = arrow::array::RecordBatch::try_from_iter([("id", ids), ("name", names)])?;
+/// let reader = arrow::array::RecordBatchIterator::new([Ok(batch.clone())], batch.schema());
+/// assert_eq!(fingerprint_reader(reader)?, table.digest);
+/// # Ok(())
+/// # }
+/// ```
+pub fn fingerprint_path(
+    path: impl Into<PathBuf>,
+    observer: &dyn Observer,
+) -> Result<Fingerprint, FingerprintError> {
+    let input = Input { table: Some(TableOptions::default()), ..Input::new(path) };
+    Ok(fingerprint(&[input], observer)?.remove(0))
+}
+
+/// The content digest of the rows that a reader gives, on one thread.
+pub fn fingerprint_reader(reader: impl RecordBatchReader) -> Result<TableDigest, ContentError> {
+    table::digest_batches(&reader.schema(), reader.map(|batch| Ok(batch?)))
 }
 
 /// As [`fingerprint`], but files that are unchanged since an earlier reading are not read again.

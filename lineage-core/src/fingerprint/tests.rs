@@ -117,9 +117,7 @@ fn differences_are_named() {
 }
 
 fn table(path: &Path) -> Fingerprint {
-    let mut input = Input::new(path);
-    input.table = Some(TableOptions::default());
-    fingerprint(&[input], &Silent).unwrap().remove(0)
+    fingerprint_path(path, &Silent).unwrap()
 }
 
 #[test]

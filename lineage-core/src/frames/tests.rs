@@ -189,3 +189,25 @@ fn batches_of_another_width_are_refused() {
     ]);
     assert!(dataframe::<FramesError>(&schema, [Ok(other)].into_iter()).is_err());
 }
+
+#[test]
+fn a_frame_read_from_a_file_has_the_digest_of_the_files_table() {
+    use std::fs::File;
+
+    use polars::prelude::{SerReader as _, SerWriter as _};
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.arrows");
+    let mut frame = pl::df!(
+        "id" => [1_i32, -2, 3],
+        "amount" => [Some(0.5), None, Some(-0.0)],
+        "name" => [Some("é"), Some(""), None],
+    )
+    .unwrap();
+    pl::IpcStreamWriter::new(File::create(&path).unwrap()).finish(&mut frame).unwrap();
+    let read = pl::IpcStreamReader::new(File::open(&path).unwrap()).finish().unwrap();
+    let file = crate::fingerprint::fingerprint_path(&path, &crate::context::Silent).unwrap();
+    let digest = file.table.unwrap().digest;
+    assert_eq!(fingerprint_dataframe(&read).unwrap(), digest);
+    assert_eq!(fingerprint_lazyframe(pl::IntoLazy::lazy(read)).unwrap(), digest);
+}

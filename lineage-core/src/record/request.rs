@@ -454,9 +454,7 @@ impl DeclaredSchema {
         path: &std::path::Path,
         observer: &dyn crate::context::Observer,
     ) -> Result<Option<DeclaredSchema>, FingerprintError> {
-        let mut input = crate::fingerprint::Input::new(path);
-        input.table = Some(TableOptions::default());
-        let found = crate::fingerprint::fingerprint(&[input], observer)?.remove(0);
+        let found = crate::fingerprint::fingerprint_path(path, observer)?;
         let given = path.to_string_lossy().into_owned();
         let source = SchemaSource { kind: "like".to_owned(), sha256: Some(found.sha256), given };
         Ok(found.table.map(|table| DeclaredSchema { source, columns: declared(&table) }))
