@@ -150,12 +150,9 @@ impl Strip {
         }
         sink.put(&self.lengths);
         if self.nulls > 0 {
-            let bitmap = self.validity.finish();
-            let mut bits = vec![0; self.rows.div_ceil(8)];
-            for row in bitmap.set_indices() {
-                bits[row / 8] |= 1 << (row % 8);
-            }
-            sink.put(&bits);
+            // This clears the bits behind the last row in its byte.
+            self.validity.truncate(self.rows);
+            sink.put(self.validity.as_slice());
         }
         sink.put(&[u8::from(self.nulls > 0)]);
         self.validity.truncate(0);
@@ -204,18 +201,13 @@ fn views(values: &ArrayRef) -> Result<ArrayRef, CellError> {
 
 /// Writes values of one width; those of nulls are zero.
 fn put_fixed<const WIDTH: usize>(
-    rows: usize,
+    mut cells: Vec<[u8; WIDTH]>,
     nulls: Option<&NullBuffer>,
     sink: &mut dyn Sink,
-    fill: impl FnOnce(&mut [[u8; WIDTH]]) -> Result<(), CellError>,
 ) -> Result<(), CellError> {
-    let mut cells = vec![[0; WIDTH]; rows];
-    fill(&mut cells)?;
     if let Some(nulls) = nulls {
-        for (row, cell) in cells.iter_mut().enumerate() {
-            if nulls.is_null(row) {
-                *cell = [0; WIDTH];
-            }
+        for row in (!nulls.inner()).set_indices() {
+            cells[row] = [0; WIDTH];
         }
     }
     sink.put(cells.as_flattened());
@@ -229,12 +221,7 @@ fn put_primitive<T: ArrowPrimitiveType, const WIDTH: usize>(
     encode: impl Fn(T::Native) -> [u8; WIDTH],
 ) -> Result<(), CellError> {
     let values = array.as_primitive_opt::<T>().ok_or_else(|| unexpected(array))?.values();
-    put_fixed(array.len(), nulls, sink, |cells| {
-        for (cell, value) in cells.iter_mut().zip(values) {
-            *cell = encode(*value);
-        }
-        Ok(())
-    })
+    put_fixed(values.iter().map(|value| encode(*value)).collect(), nulls, sink)
 }
 
 /// Seconds, rounded down, and nanoseconds of a count of `1 / per_second` seconds.
@@ -329,12 +316,7 @@ fn booleans(
     sink: &mut dyn Sink,
 ) -> Result<(), CellError> {
     let values = array.as_boolean_opt().ok_or_else(|| unexpected(array))?.values();
-    put_fixed(array.len(), nulls, sink, |cells| {
-        for (cell, value) in cells.iter_mut().zip(values) {
-            *cell = [u8::from(value)];
-        }
-        Ok(())
-    })
+    put_fixed(values.iter().map(|value| [u8::from(value)]).collect(), nulls, sink)
 }
 
 fn dates(
@@ -344,15 +326,13 @@ fn dates(
 ) -> Result<(), CellError> {
     const DAY_MS: i64 = 86_400_000;
     let values = array.as_primitive_opt::<Date64Type>().ok_or_else(|| unexpected(array))?.values();
-    put_fixed(array.len(), nulls, sink, |cells| {
-        for (row, (cell, value)) in cells.iter_mut().zip(values).enumerate() {
-            if value % DAY_MS != 0 && nulls.is_none_or(|nulls| nulls.is_valid(row)) {
-                return Err(CellError::DateWithTime(*value));
-            }
-            *cell = (value / DAY_MS).to_le_bytes();
+    let cell = |(row, value): (usize, &i64)| {
+        if value % DAY_MS != 0 && nulls.is_none_or(|nulls| nulls.is_valid(row)) {
+            return Err(CellError::DateWithTime(*value));
         }
-        Ok(())
-    })
+        Ok((value / DAY_MS).to_le_bytes())
+    };
+    put_fixed(values.iter().enumerate().map(cell).collect::<Result<_, _>>()?, nulls, sink)
 }
 
 fn put_length(lengths: &mut Vec<u8>, length: usize) -> Result<(), CellError> {
@@ -404,13 +384,30 @@ fn contiguous<T: ByteArrayType>(
     Ok(())
 }
 
+/// Short values stand in their views and are copied from there, all of that room at once: the size of
+/// a copy is known then, and what follows a value is cut off.
 fn viewed<T: ByteViewType>(
     array: &GenericByteViewArray<T>,
     nulls: Option<&NullBuffer>,
     lengths: &mut Vec<u8>,
     sink: &mut dyn Sink,
 ) -> Result<(), CellError> {
-    each(array.len(), nulls, lengths, sink, |row| array.value(row).as_ref())
+    const INLINE: usize = 12;
+    let views = array.views();
+    if views.iter().any(|view| *view as u32 > INLINE as u32) {
+        return each(array.len(), nulls, lengths, sink, |row| array.value(row).as_ref());
+    }
+    let mut gathered = Vec::with_capacity(views.len() * INLINE);
+    for (row, view) in views.iter().enumerate() {
+        let valid = nulls.is_none_or(|nulls| nulls.is_valid(row));
+        let length = if valid { *view as u32 } else { 0 };
+        lengths.extend_from_slice(&length.to_le_bytes());
+        let end = gathered.len() + length as usize;
+        gathered.extend_from_slice(&(view >> 32).to_le_bytes()[..INLINE]);
+        gathered.truncate(end);
+    }
+    sink.put(&gathered);
+    Ok(())
 }
 
 /// Values longer than this are not gathered before they are written.

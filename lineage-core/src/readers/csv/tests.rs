@@ -740,3 +740,10 @@ proptest! {
         }
     }
 }
+
+/// Found by the fuzzer: the record of too many fields is cut by small pieces, and by large ones is not.
+#[test]
+fn too_many_fields_are_one_fault_in_pieces_of_any_size() {
+    let tabs = |count| "\t".repeat(count);
+    fuzz_csv(format!("-\t-{}\n{}\n\t\t0-\t-\t2", tabs(76), tabs(113)).as_bytes());
+}

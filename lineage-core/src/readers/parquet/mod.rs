@@ -48,7 +48,7 @@ pub(crate) struct ParquetTable {
 }
 
 /// Batches are made of so many bytes, about, and of at most a block of rows.
-const BATCH_BYTES: u64 = 8 * 1024 * 1024;
+const BATCH_BYTES: u64 = 2 * 1024 * 1024;
 const BATCH_ROWS_MAX: u64 = crate::table::BLOCK_ROWS;
 
 /// Page indexes are not needed.
