@@ -11,8 +11,9 @@ pub use pointer::{
     PointerUnset, Served, ServedFrom,
 };
 pub use session::{
-    Columns, DatasetUse, DerivedFrom, Hashed, InspectionRecord, Metric, MetricValue, Parameter,
-    ParameterType, Payload, RowRange, SchemaSource, SessionCompleted, TableUse, Tag, VersionRecord,
+    Claims, Code, Columns, DatasetUse, DerivedFrom, Hashed, InspectionRecord, Metric, MetricValue,
+    Parameter, ParameterType, Payload, RowRange, Run, SchemaSource, Series, SessionCompleted,
+    TableUse, Tag, VersionRecord,
 };
 
 use serde::{Deserialize, Serialize};

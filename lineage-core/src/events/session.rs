@@ -35,6 +35,22 @@ pub struct SessionCompleted {
     pub note: Option<String>,
     /// Where the captured environment lies in the object store.
     pub environment: Option<Payload>,
+    /// The code that was run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
+    /// The digest of what must be the same to make the model again (`docs/formats/reproducibility.md`);
+    /// none while data or code is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reproducibility_sha256: Option<Sha256>,
+    /// How the training program ran, when `lineage run` started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<Run>,
+    /// Metrics over the steps of the training, sorted as metrics are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub series: Vec<Series>,
+    /// What was claimed of a session that was recorded afterwards, from files or another tracker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claims: Option<Claims>,
     /// When the session started, if that is known.
     pub started: Option<crate::context::Timestamp>,
     /// The caller's key, which makes a repeated call answer with the first call's version.
@@ -94,6 +110,61 @@ pub enum Hashed {
     Cache,
 }
 
+/// The state of the code that was run, as git tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Code {
+    /// The commit's id in hex.
+    pub commit: String,
+    /// The branch, unless the head is detached.
+    pub branch: Option<String>,
+    /// Whether files differed from the commit, or were not in it.
+    pub dirty: bool,
+    /// SHA-256 of the difference to the commit, when there was one.
+    pub diff_sha256: Option<Sha256>,
+    /// The difference itself, a payload, when it was to be kept.
+    pub patch: Option<Payload>,
+}
+
+/// How a training program ran.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its exit status; 128 and the signal's number when a signal ended it.
+    pub exit_status: i32,
+    /// From start to end, in microseconds.
+    pub duration_us: u64,
+    /// CPU time in user and system mode of it and its children, in microseconds.
+    pub cpu_us: Option<u64>,
+    /// The most memory that it, or one of its children, held at a time.
+    pub peak_memory_bytes: Option<u64>,
+    /// Whether the session was recorded later than it ended, because it could not be then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub late: bool,
+}
+
+/// A metric over the steps of a training.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Series {
+    /// The data it was measured on.
+    pub split: Option<Split>,
+    /// Its name without the split.
+    pub name: String,
+    /// How many points.
+    pub points: u64,
+    /// The points, a payload (`docs/formats/metric-series.md`).
+    pub payload: Payload,
+}
+
+/// What someone else's files say of a session; nothing of it was checked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Claims {
+    /// Who claims it: `adopt`, `mlflow`, `dvc` or `gto`.
+    pub source: String,
+    /// When the session was run, or the artifact made.
+    pub created: Option<crate::context::Timestamp>,
+    /// Other facts under their original names, e.g. a run's id or an MD5.
+    pub facts: std::collections::BTreeMap<String, String>,
+}
+
 /// A dataset in a role of a session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DatasetUse {
@@ -121,6 +192,9 @@ pub struct DatasetUse {
     pub row_range: Option<RowRange>,
     /// What was left out of a directory.
     pub exclude: Vec<String>,
+    /// What `sha256` would have been after the training, when that was another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed_to_sha256: Option<Sha256>,
 }
 
 /// A dataset seen as a table.

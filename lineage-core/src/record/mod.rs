@@ -285,6 +285,11 @@ fn event(
         tags: request.tags.clone(),
         note: request.note.clone(),
         environment: None,
+        code: None,
+        reproducibility_sha256: None,
+        run: None,
+        series: Vec::new(),
+        claims: None,
         started: request.started,
         idempotency_key: request.idempotency_key.clone(),
         request_sha256: gathered.request_sha256,
@@ -316,6 +321,7 @@ fn dataset_use(request: &RecordRequest, dataset: &GatheredDataset) -> DatasetUse
         source: dataset.request.source.clone(),
         row_range: dataset.request.row_range,
         exclude: found.manifest.as_ref().map(|m| m.excludes.clone()).unwrap_or_default(),
+        changed_to_sha256: None,
     }
 }
 

@@ -30,7 +30,9 @@ pub fn fuzz_csv(bytes: &[u8]) {
 /// its fields were not all counted.
 fn counted(mut error: CsvError) -> CsvError {
     error.problem = match error.problem {
-        Problem::Ragged { found, expected: most } if found > most => Problem::TooManyFields { most },
+        Problem::Ragged { found, expected: most } if found > most => {
+            Problem::TooManyFields { most }
+        }
         problem => problem,
     };
     error
