@@ -96,6 +96,48 @@ CREATE TABLE tag (
     PRIMARY KEY (session, name)
 ) STRICT, WITHOUT ROWID;
 
+-- Metrics over the steps of a training; the points are a payload.
+CREATE TABLE metric_series (
+    session        TEXT NOT NULL REFERENCES session (session),
+    split          TEXT NOT NULL,
+    name           TEXT NOT NULL,
+    points         INTEGER NOT NULL,
+    payload_sha256 TEXT NOT NULL,
+    PRIMARY KEY (session, split, name)
+) STRICT, WITHOUT ROWID;
+
+-- Sessions that were recorded while they ran. A session recorded as a whole has no row.
+CREATE TABLE training (
+    started_seq INTEGER PRIMARY KEY,
+    session     TEXT NOT NULL UNIQUE,
+    model       TEXT NOT NULL REFERENCES model (name),
+    state       TEXT NOT NULL CHECK (state IN ('open', 'completed', 'failed')),
+    started     TEXT NOT NULL,
+    last_seq    INTEGER NOT NULL,
+    last        TEXT NOT NULL,
+    person      TEXT NOT NULL,
+    reason      TEXT
+) STRICT;
+CREATE INDEX training_by_model ON training (model, started_seq);
+CREATE INDEX training_by_state ON training (state, started_seq);
+
+-- The entries that say something of such a session, but for its completion.
+CREATE TABLE training_entry (
+    session TEXT NOT NULL REFERENCES training (session),
+    seq     INTEGER NOT NULL,
+    step    TEXT NOT NULL,
+    PRIMARY KEY (session, seq)
+) STRICT, WITHOUT ROWID;
+
+-- What may be given to such a session only once: datasets, parameters, the seed.
+CREATE TABLE training_given (
+    session TEXT NOT NULL REFERENCES training (session),
+    what    TEXT NOT NULL,
+    name    TEXT NOT NULL,
+    value   TEXT NOT NULL,
+    PRIMARY KEY (session, what, name)
+) STRICT, WITHOUT ROWID;
+
 -- Where a pointer stands now. version NULL: the pointer was unset.
 CREATE TABLE pointer (
     model         TEXT NOT NULL REFERENCES model (name),
@@ -178,6 +220,10 @@ CREATE TRIGGER tag_is_immutable BEFORE UPDATE ON tag
 BEGIN SELECT RAISE(ABORT, 'a recorded tag cannot be changed'); END;
 CREATE TRIGGER tag_is_permanent BEFORE DELETE ON tag
 BEGIN SELECT RAISE(ABORT, 'a recorded tag cannot be deleted'); END;
+CREATE TRIGGER metric_series_is_immutable BEFORE UPDATE ON metric_series
+BEGIN SELECT RAISE(ABORT, 'a recorded series cannot be changed'); END;
+CREATE TRIGGER metric_series_is_permanent BEFORE DELETE ON metric_series
+BEGIN SELECT RAISE(ABORT, 'a recorded series cannot be deleted'); END;
 CREATE TRIGGER person_is_immutable BEFORE UPDATE ON person
 BEGIN SELECT RAISE(ABORT, 'an introduced person cannot be changed'); END;
 CREATE TRIGGER person_is_permanent BEFORE DELETE ON person

@@ -54,13 +54,14 @@ fn imports_go_down_only() {
             "inspect",
             "events",
             "metadata",
+            "series",
             "settings",
             "pointer_file",
             "objects",
         ],
         &["store"],
         &["lookup", "owed"],
-        &["record", "pointer", "verify", "init", "diff"],
+        &["record", "session", "pointer", "verify", "init", "diff"],
     ];
     let floor_of: BTreeMap<&str, usize> = floors
         .iter()

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
     checkout, completions, demo, diff, doctor, fingerprint, help, history, init, inspect, log,
-    pointer, promote, record, resolve, rollback, show, status, verify,
+    pointer, promote, record, resolve, rollback, session, show, status, verify,
 };
 use crate::error::{CliError, ErrorKind};
 use crate::output::Output;
@@ -107,6 +107,8 @@ pub(crate) enum Color {
 pub(crate) enum Command {
     Init(init::InitArgs),
     Record(Box<record::RecordArgs>),
+    #[command(subcommand)]
+    Session(Box<session::SessionCommand>),
     Log(log::LogArgs),
     Show(show::ShowArgs),
     History(history::HistoryArgs),

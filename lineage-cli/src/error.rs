@@ -73,6 +73,7 @@ kinds! {
     NothingToPromote "nothing-to-promote" 5,
     NothingToRollBackTo "nothing-to-roll-back-to" 5,
     UnknownModel "unknown-model" 5,
+    UnknownSession "unknown-session" 5,
     UnknownVersion "unknown-version" 5,
     Contended "contended" 6,
     KeyReused "key-reused" 6,
@@ -82,6 +83,8 @@ kinds! {
     Occupied "occupied" 6,
     PointerFileDrift "pointer-file-drift" 6,
     PointerMoved "pointer-moved" 6,
+    SessionEnded "session-ended" 6,
+    SessionFact "session-fact" 6,
     LockTimeout "lock-timeout" 8,
     Differences "differences" 10,
     Interrupted "interrupted" 130,
@@ -416,6 +419,20 @@ impl From<RecordError> for CliError {
             ),
             RecordError::Verdict { .. } => CliError::new(ErrorKind::Refused, message)
                 .hint("lineage inspect says more; refuse-verdict in lineage.toml sets the limit"),
+            RecordError::Policy { .. } => CliError::new(ErrorKind::Refused, message)
+                .hint("[policies.training] in lineage.toml says what is required"),
+            RecordError::NoSession(_) => {
+                with(ErrorKind::UnknownSession, "`lineage session list` shows those there are")
+            }
+            RecordError::SessionEnded { .. } => {
+                with(ErrorKind::SessionEnded, "start another with `lineage session start MODEL`")
+            }
+            RecordError::Given { .. } => with(
+                ErrorKind::SessionFact,
+                "a session's data, parameters and seed stay as they were given; start another session for others",
+            ),
+            RecordError::Series(_) => CliError::new(ErrorKind::BytesLost, message)
+                .hint("`lineage verify` lists what else is damaged"),
             RecordError::Inspect(error) => error.into(),
             RecordError::NoColumns { .. } => with(
                 ErrorKind::NotFound,

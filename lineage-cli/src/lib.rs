@@ -5,6 +5,7 @@ mod args;
 mod commands;
 mod differences;
 mod error;
+mod facts;
 mod observer;
 mod output;
 mod render;

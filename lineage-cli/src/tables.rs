@@ -8,8 +8,8 @@ use lineage_core::names::Reference;
 use lineage_core::record::DeclaredSchema;
 use lineage_core::store::Registry;
 
-use crate::commands::record::{in_file, read};
 use crate::error::{CliError, ErrorKind};
+use crate::facts::{in_file, read};
 use crate::settings;
 
 /// How files are read as tables.

@@ -84,6 +84,7 @@ pub mod objects;
 pub mod pointer_file;
 pub mod profile;
 pub mod readers;
+pub mod series;
 pub mod settings;
 pub mod table;
 
@@ -99,4 +100,5 @@ pub mod diff;
 pub mod init;
 pub mod pointer;
 pub mod record;
+pub mod session;
 pub mod verify;

@@ -45,6 +45,32 @@ pub struct Settings {
     /// Settings by model.
     #[serde(default)]
     pub models: BTreeMap<ModelName, ModelSettings>,
+    /// What is required.
+    #[serde(default)]
+    pub policies: Policies,
+}
+
+/// What is required of what is recorded.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Policies {
+    /// Of every session.
+    #[serde(default)]
+    pub training: TrainingPolicy,
+}
+
+/// What a session must have to be recorded as completed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct TrainingPolicy {
+    /// A seed.
+    pub require_seed: bool,
+    /// At least one dataset.
+    pub require_datasets: bool,
+    /// A captured environment.
+    pub require_environment: bool,
+    /// Code that is as it was committed.
+    pub require_clean_git: bool,
 }
 
 /// What one model's pointer files look like and where its bytes are served from.

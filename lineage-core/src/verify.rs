@@ -331,6 +331,8 @@ impl Outside<'_> {
             }
         }
         wanted.extend(session.environment.map(|payload| payload.sha256));
+        wanted.extend(session.series.iter().map(|series| series.payload.sha256));
+        wanted.extend(session.code.iter().filter_map(|code| Some(code.patch?.sha256)));
         for sha256 in wanted {
             if let Err(error) = objects::read(self.layout(), &sha256) {
                 let kind = match error {

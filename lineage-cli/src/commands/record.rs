@@ -1,20 +1,15 @@
 //! `lineage record`
 
-use std::ffi::OsString;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use lineage_core::events::{Hashed, Metric, MetricValue, Parameter, ParameterType, Tag};
-use lineage_core::names::{Label, MetricName, ModelName, Reference};
-use lineage_core::record::{
-    DatasetRequest, RecordRequest, RecordSpec, Recorded, Warning, features_from_file,
-    metrics_from_json, parameters_from_json, record,
-};
+use lineage_core::events::Hashed;
+use lineage_core::names::ModelName;
+use lineage_core::record::{RecordRequest, RecordSpec, Recorded, record};
 
 use crate::args::{DryRun, Global};
-use crate::error::{CliError, ErrorKind};
+use crate::error::CliError;
+use crate::facts::{FactArgs, ResultArgs, in_file, read, skipped_warning, usage};
 use crate::output::Output;
-use crate::tables::TableArgs;
 use crate::{render, settings};
 
 /// Record a training run: its data, settings, metrics and artifact, in one call
@@ -33,72 +28,10 @@ pub(crate) struct RecordArgs {
     /// The model's name
     #[arg(required_unless_present = "spec")]
     model: Option<ModelName>,
-    /// A dataset: its role (training, validation, test or another word) and path
-    #[arg(long, value_name = "ROLE[:NAME]=PATH")]
-    data: Vec<OsString>,
-    /// The model file, or a folder of files; without one a session is recorded and no version
-    #[arg(long, value_name = "PATH")]
-    artifact: Option<PathBuf>,
-    /// A metric; `training.`, `validation.` or `test.` before the name says on what
-    #[arg(long, value_name = "[SPLIT.]NAME=VALUE")]
-    metric: Vec<String>,
-    /// Metrics from a JSON object; what is no number is named and left out
-    #[arg(long, value_name = "FILE")]
-    metrics_file: Vec<PathBuf>,
-    /// A parameter
-    #[arg(long, value_name = "NAME=VALUE")]
-    param: Vec<String>,
-    /// Parameters from a JSON object
-    #[arg(long, value_name = "FILE")]
-    params_file: Vec<PathBuf>,
-    /// The random seed, a whole number of any size
-    #[arg(long, value_name = "N", allow_hyphen_values = true)]
-    seed: Option<String>,
-    /// A second name of the version, e.g. 1.4.0; unique, and it never moves
-    #[arg(long)]
-    label: Option<Label>,
-    /// What kind of model, e.g. xgboost
-    #[arg(long, value_name = "TYPE")]
-    model_type: Option<String>,
-    /// A feature column, or @FILE with a JSON list or one name a line
-    #[arg(long, value_name = "COL|@FILE")]
-    features: Vec<String>,
-    /// A target column
-    #[arg(long, value_name = "COL")]
-    target: Vec<String>,
-    /// What was done to the data of a role, in words
-    #[arg(long, value_name = "ROLE=TEXT")]
-    transform: Vec<String>,
-    /// Where the data of a role came from
-    #[arg(long, value_name = "ROLE=URI")]
-    source: Vec<String>,
-    /// A version that this one was made from, e.g. fraud@2
-    #[arg(long, value_name = "REF")]
-    derived_from: Vec<Reference>,
-    /// A free label on the session
-    #[arg(long, value_name = "NAME=VALUE")]
-    tag: Vec<String>,
-    /// A remark, kept in clear
-    #[arg(long)]
-    note: Option<String>,
-    /// Leave matching files out of folders; `*` stays within a folder, `**` does not
-    #[arg(long, value_name = "GLOB")]
-    exclude: Vec<String>,
-    /// Make no statistical profile of the data
-    #[arg(long)]
-    no_profile: bool,
-    /// Keep only the digest; a rollback then needs the path to stay as it is
-    #[arg(long)]
-    no_store: bool,
-    /// Where to write metadata.json
-    #[arg(long, value_name = "PATH")]
-    metadata: Option<PathBuf>,
-    /// Record a Git LFS pointer or DVC file as what it is
-    #[arg(long)]
-    allow_pointer: bool,
-    /// Overwrite a metadata file that is not ours
-    #[arg(long)]
-    force: bool,
+    #[command(flatten)]
+    facts: FactArgs,
+    #[command(flatten)]
+    result: ResultArgs,
     /// A repeated call with this key answers with the first call's version
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
@@ -106,55 +39,7 @@ pub(crate) struct RecordArgs {
     #[arg(long, value_name = "FILE|-")]
     spec: Option<PathBuf>,
     #[command(flatten)]
-    tables: TableArgs,
-    #[command(flatten)]
     dry_run: DryRun,
-}
-
-fn usage(message: impl Into<String>) -> CliError {
-    CliError::new(ErrorKind::Usage, message)
-}
-
-/// Splits `left=right` at the first `=`.
-fn pair<'a>(flag: &str, text: &'a str, form: &str) -> Result<(&'a str, &'a str), CliError> {
-    text.split_once('=').ok_or_else(|| usage(format!("{flag} {text}: expected {form}")))
-}
-
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>, CliError> {
-    let mut bytes = Vec::new();
-    let result = if path == Path::new("-") {
-        std::io::stdin().lock().read_to_end(&mut bytes).map(|_| ())
-    } else {
-        refuse_special(path)?;
-        std::fs::read(path).map(|found| bytes = found)
-    };
-    match result {
-        Ok(()) => Ok(bytes),
-        Err(error) => {
-            let path = path.to_owned();
-            Err(lineage_core::files::FileError::Io { action: "read", path, source: error }.into())
-        }
-    }
-}
-
-/// A named pipe that nobody writes to would hang us.
-fn refuse_special(path: &Path) -> Result<(), CliError> {
-    match std::fs::metadata(path) {
-        Ok(metadata) if !metadata.is_file() => Err(CliError::new(
-            ErrorKind::NotRegular,
-            format!("{} is not a regular file", path.display()),
-        )),
-        _ => Ok(()),
-    }
-}
-
-/// Says which file a problem is in.
-pub(crate) fn in_file<E: Into<CliError>>(path: &Path) -> impl FnOnce(E) -> CliError + '_ {
-    move |error| {
-        let error = error.into();
-        let message = format!("{}: {}", path.display(), error.message);
-        CliError { message, ..error }
-    }
 }
 
 pub(crate) fn run(args: RecordArgs, global: &Global, output: &mut Output) -> Result<(), CliError> {
@@ -164,13 +49,19 @@ pub(crate) fn run(args: RecordArgs, global: &Global, output: &mut Output) -> Res
     let mut recorded =
         settings::writing(global, output, dry_run, |registry, settings, context| {
             let mut request = request;
-            request.schema = args.tables.declared(Some(registry), context)?;
+            request.schema = args.facts.tables.declared(Some(registry), context)?;
             Ok(record(registry, settings, &request, context)?)
         })?;
-    if !skipped.is_empty() {
-        let message = format!("not numbers, and left out of the metrics: {}", skipped.join(", "));
-        recorded.warnings.push(Warning { code: "metrics-skipped", message });
-    }
+    recorded.warnings.extend(skipped_warning(&skipped));
+    show(&recorded, dry_run, output)
+}
+
+/// Prints what was recorded.
+pub(crate) fn show(
+    recorded: &Recorded,
+    dry_run: bool,
+    output: &mut Output,
+) -> Result<(), CliError> {
     for warning in &recorded.warnings {
         output.warning(&render::safe(&warning.message));
     }
@@ -178,7 +69,7 @@ pub(crate) fn run(args: RecordArgs, global: &Global, output: &mut Output) -> Res
         Some(number) => number.to_string(),
         None => recorded.session.clone(),
     };
-    output.result("lineage.record/1", &recorded, &id, || text(&recorded, dry_run))?;
+    output.result("lineage.record/1", recorded, &id, || text(recorded, dry_run))?;
     if let (Some(number), false) = (recorded.version, dry_run) {
         output.hint(&format!(
             "make it live with `lineage promote {} --version {number}`",
@@ -203,152 +94,19 @@ fn request(args: &RecordArgs) -> Result<(RecordRequest, Vec<String>), CliError> 
         (None, None) => return Err(usage("the specification names no model")),
     };
     let mut request = RecordRequest::new(model);
-    request.artifact = args.artifact.clone();
-    request.seed = args.seed.clone();
-    request.label = args.label.clone();
-    request.model_type = args.model_type.clone();
-    request.target = args.target.clone();
-    request.derived_from = args.derived_from.clone();
-    request.note = args.note.clone();
-    request.exclude = args.exclude.clone();
     request.idempotency_key = args.idempotency_key.clone();
-    request.store = !args.no_store;
-    request.tables = args.tables.options()?;
-    request.tables.profile = !args.no_profile;
-    request.cache = args.tables.cache();
-    request.metadata = args.metadata.clone();
-    request.allow_stand_in = args.allow_pointer;
-    request.force = args.force;
     request.dry_run = args.dry_run.dry_run;
-    let mut skipped = Vec::new();
-    add_metrics(args, &mut request, &mut skipped)?;
-    add_parameters(args, &mut request)?;
-    add_columns(args, &mut request)?;
-    add_datasets(args, &mut request)?;
+    args.result.add_to(&mut request);
+    let mut skipped = args.facts.add_to(&mut request)?;
     if let (Some(spec), Some(path)) = (spec, &args.spec) {
         skipped.extend(spec.add_to(&mut request).map_err(in_file(path))?);
     }
-    attach(&args.transform, "--transform", &mut request, |dataset, text| {
-        dataset.transformations.push(text);
-        true
-    })?;
-    attach(&args.source, "--source", &mut request, |dataset, text| {
-        dataset.source.replace(text).is_none()
-    })?;
+    args.facts.attach_to(&mut request)?;
     request.normalise()?;
     Ok((request, skipped))
 }
 
-fn add_metrics(
-    args: &RecordArgs,
-    request: &mut RecordRequest,
-    skipped: &mut Vec<String>,
-) -> Result<(), CliError> {
-    for text in &args.metric {
-        let (name, value) = text
-            .rsplit_once('=')
-            .ok_or_else(|| usage(format!("--metric {text}: expected [SPLIT.]NAME=VALUE")))?;
-        let MetricName { split, name } = name.parse()?;
-        let value = MetricValue::parse(value.trim()).ok_or_else(|| {
-            usage(format!("--metric {text}: \"{value}\" is not a number"))
-                .hint("texts belong into --param or --tag")
-        })?;
-        request.metrics.push(Metric { split, name, value });
-    }
-    for path in &args.metrics_file {
-        let found = metrics_from_json(&read(path)?).map_err(in_file(path))?;
-        request.metrics.extend(found.metrics);
-        skipped.extend(found.skipped);
-    }
-    Ok(())
-}
-
-fn add_parameters(args: &RecordArgs, request: &mut RecordRequest) -> Result<(), CliError> {
-    for text in &args.param {
-        let (name, value) = pair("--param", text, "NAME=VALUE")?;
-        let r#type = ParameterType::of_text(value);
-        request.params.push(Parameter { name: name.parse()?, text: value.to_owned(), r#type });
-    }
-    for path in &args.params_file {
-        request.params.extend(parameters_from_json(&read(path)?).map_err(in_file(path))?);
-    }
-    for text in &args.tag {
-        let (name, value) = pair("--tag", text, "NAME=VALUE")?;
-        request.tags.push(Tag { name: name.parse()?, value: value.to_owned() });
-    }
-    Ok(())
-}
-
-fn add_columns(args: &RecordArgs, request: &mut RecordRequest) -> Result<(), CliError> {
-    for text in &args.features {
-        match text.strip_prefix('@') {
-            Some(path) => {
-                let path = Path::new(path);
-                request.features.extend(features_from_file(&read(path)?).map_err(in_file(path))?);
-            }
-            None => request.features.push(text.clone()),
-        }
-    }
-    Ok(())
-}
-
-fn add_datasets(args: &RecordArgs, request: &mut RecordRequest) -> Result<(), CliError> {
-    for text in &args.data {
-        let text = text.to_str().ok_or_else(|| {
-            let shown = text.to_string_lossy();
-            CliError::new(
-                ErrorKind::NotUtf8,
-                format!("--data {shown}: the path is not valid UTF-8"),
-            )
-            .hint("rename the file; names in the registry are UTF-8")
-        })?;
-        let (key, path) = pair("--data", text, "ROLE[:NAME]=PATH")?;
-        let (role, name) = match key.split_once(':') {
-            Some((role, name)) => (role, Some(name.parse()?)),
-            None => (key, None),
-        };
-        if path.is_empty() {
-            return Err(usage(format!("--data {text}: the path is empty")));
-        }
-        request.datasets.push(DatasetRequest {
-            role: role.parse()?,
-            name,
-            path: PathBuf::from(path),
-            transformations: Vec::new(),
-            source: None,
-            row_range: None,
-        });
-    }
-    Ok(())
-}
-
-/// Gives every dataset of a role what a `ROLE=TEXT` flag says of it.
-fn attach(
-    flags: &[String],
-    flag: &str,
-    request: &mut RecordRequest,
-    add: impl Fn(&mut DatasetRequest, String) -> bool,
-) -> Result<(), CliError> {
-    for text in flags {
-        let (role, value) = pair(flag, text, "ROLE=TEXT")?;
-        let mut found = false;
-        for dataset in request.datasets.iter_mut().filter(|d| d.role.as_str() == role) {
-            found = true;
-            if !add(dataset, value.to_owned()) {
-                return Err(CliError::new(
-                    ErrorKind::Duplicate,
-                    format!("{flag} {text}: the role \"{role}\" has one already"),
-                ));
-            }
-        }
-        if !found {
-            return Err(usage(format!("{flag} {text}: no --data has the role \"{role}\"")));
-        }
-    }
-    Ok(())
-}
-
-fn text(recorded: &Recorded, dry_run: bool) -> String {
+pub(crate) fn text(recorded: &Recorded, dry_run: bool) -> String {
     let verb = match (recorded.changed, dry_run) {
         (false, _) => "Already recorded as",
         (true, true) => "Would record",

@@ -4,6 +4,7 @@
 mod entry;
 mod pointer;
 mod session;
+mod training;
 
 pub use entry::{ActorRef, ENTRY_BYTES_MAX, Entry, EntryError, Origin, RiskImpact};
 pub use pointer::{
@@ -15,6 +16,7 @@ pub use session::{
     Parameter, ParameterType, Payload, RowRange, Run, SchemaSource, Series, SessionCompleted,
     TableUse, Tag, VersionRecord,
 };
+pub use training::{Point, SessionFacts, SessionFailed, SessionStarted, SessionUpdated};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -44,6 +46,12 @@ pub enum Event {
     RegistryCreated(RegistryCreated),
     /// `person.introduced`
     PersonIntroduced(PersonIntroduced),
+    /// `session.started`
+    SessionStarted(Box<SessionStarted>),
+    /// `session.updated`
+    SessionUpdated(Box<SessionUpdated>),
+    /// `session.failed`
+    SessionFailed(Box<SessionFailed>),
     /// `session.completed`
     SessionCompleted(Box<SessionCompleted>),
     /// `pointer.moved`
@@ -80,6 +88,15 @@ impl Event {
             Event::PersonIntroduced(_) => {
                 facts("person.introduced", "people", Low, &["personal-data", "record-keeping"])
             }
+            Event::SessionStarted(_) => {
+                facts("session.started", "training", Low, &["data-provenance", "record-keeping"])
+            }
+            Event::SessionUpdated(_) => {
+                facts("session.updated", "training", Low, &["data-provenance", "record-keeping"])
+            }
+            Event::SessionFailed(_) => {
+                facts("session.failed", "training", Low, &["data-provenance", "record-keeping"])
+            }
             Event::SessionCompleted(_) => {
                 facts("session.completed", "training", Low, &["data-provenance", "record-keeping"])
             }
@@ -103,6 +120,9 @@ impl Event {
         match self {
             Event::RegistryCreated(_) => "create",
             Event::PersonIntroduced(_) => "introduce",
+            Event::SessionStarted(_) => "start",
+            Event::SessionUpdated(_) => "update",
+            Event::SessionFailed(_) => "fail",
             Event::SessionCompleted(_) => "complete",
             Event::PointerMoved(moved) => moved.action.as_str(),
             Event::PointerAdopted(_) => "adopt",
@@ -116,6 +136,9 @@ impl Event {
         match self {
             Event::RegistryCreated(_) => None,
             Event::PersonIntroduced(introduced) => Some(introduced.person.clone()),
+            Event::SessionStarted(e) => Some(e.model.to_string()),
+            Event::SessionUpdated(e) => Some(e.model.to_string()),
+            Event::SessionFailed(e) => Some(e.model.to_string()),
             Event::SessionCompleted(session) => Some(match &session.version {
                 Some(version) => format!("{}@{}", session.model, version.number),
                 None => session.model.to_string(),
@@ -131,6 +154,9 @@ impl Event {
         match self {
             Event::RegistryCreated(details) => serde_json::to_value(details),
             Event::PersonIntroduced(details) => serde_json::to_value(details),
+            Event::SessionStarted(details) => serde_json::to_value(details),
+            Event::SessionUpdated(details) => serde_json::to_value(details),
+            Event::SessionFailed(details) => serde_json::to_value(details),
             Event::SessionCompleted(details) => serde_json::to_value(details),
             Event::PointerMoved(details) => serde_json::to_value(details),
             Event::PointerAdopted(details) => serde_json::to_value(details),
@@ -157,6 +183,9 @@ impl Event {
         Some(match (name, version) {
             ("registry.created", 1) => read(details).map(Event::RegistryCreated),
             ("person.introduced", 1) => read(details).map(Event::PersonIntroduced),
+            ("session.started", 1) => read(details).map(Event::SessionStarted),
+            ("session.updated", 1) => read(details).map(Event::SessionUpdated),
+            ("session.failed", 1) => read(details).map(Event::SessionFailed),
             ("session.completed", 1) => read(details).map(Event::SessionCompleted),
             ("pointer.moved", 1) => read(details).map(Event::PointerMoved),
             ("pointer.adopted", 1) => read(details).map(Event::PointerAdopted),

@@ -7,13 +7,17 @@ use super::{DatasetRequest, RecordError, RecordRequest};
 use crate::canonical;
 use crate::context::{Context, Step};
 use crate::digest::Sha256;
-use crate::events::{Columns, DerivedFrom, EntryError, InspectionRecord, Payload};
-use crate::fingerprint::{self, Copies, Fingerprint, Input, Readings};
+use crate::events::{
+    Columns, DatasetUse, DerivedFrom, EntryError, Hashed, InspectionRecord, Payload, SchemaSource,
+    Series, TableUse,
+};
+use crate::fingerprint::{self, Copies, Fingerprint, Input, Readings, Typing};
 use crate::inspect::Verdict;
 use crate::layout::Layout;
 use crate::lookup;
-use crate::names::DatasetName;
+use crate::names::{DatasetName, MetricName};
 use crate::objects;
+use crate::series::SeriesPoint;
 use crate::settings::Settings;
 use crate::store::{Cache, Reader, Registry, StoreError};
 
@@ -25,6 +29,8 @@ pub(crate) struct Gathered {
     pub(crate) artifact: Option<GatheredArtifact>,
     pub(crate) datasets: Vec<GatheredDataset>,
     pub(crate) derived_from: Vec<DerivedFrom>,
+    /// The points of metrics, and their payloads.
+    pub(crate) series: Vec<(Series, Vec<u8>)>,
     pub(super) request_sha256: Sha256,
 }
 
@@ -43,26 +49,83 @@ impl GatheredArtifact {
 }
 
 pub(crate) struct GatheredDataset {
-    pub(crate) name: DatasetName,
-    pub(crate) path: String,
-    pub(crate) found: std::rc::Rc<Fingerprint>,
-    pub(crate) request: DatasetRequest,
-    pub(super) columns: Option<Columns>,
+    /// What is recorded of it.
+    pub(crate) used: DatasetUse,
+    /// Of its rows, with the columns in the order of their names.
+    pub(super) content_sorted_sha256: Option<Sha256>,
+    /// Why a file that is named like a table could not be read as one.
+    pub(super) table_problem: Option<String>,
+    /// What goes to the object store: its manifest, its columns' names, its table's details.
     payloads: Vec<Vec<u8>>,
 }
 
 impl GatheredDataset {
-    /// The payload with the columns' kinds, digests and profile; always the last.
-    pub(super) fn details(&self) -> Option<Payload> {
-        self.found.table.as_ref()?;
-        self.payloads.last().map(|bytes| Payload::of(bytes))
+    /// A dataset of a session that was started before, as it was found then.
+    pub(crate) fn found_before(used: DatasetUse) -> GatheredDataset {
+        let payloads = Vec::new();
+        GatheredDataset { used, content_sorted_sha256: None, table_problem: None, payloads }
+    }
+
+    fn of(
+        request: &RecordRequest,
+        dataset: &DatasetRequest,
+        name: DatasetName,
+        path: String,
+        found: &Fingerprint,
+    ) -> Result<GatheredDataset, StoreError> {
+        let (columns, names) = columns(found)?;
+        let details = details(found)?;
+        let table = found.table.as_ref().zip(columns).map(|(table, columns)| TableUse {
+            format: table.format.as_str().to_owned(),
+            rows: table.digest.rows,
+            columns,
+            content_sha256: Some(table.digest.content_sha256),
+            schema: schema_source(request, table.typing),
+            details: details.as_deref().map(Payload::of),
+        });
+        let used = DatasetUse {
+            role: dataset.role.clone(),
+            name,
+            path,
+            kind: found.kind,
+            sha256: found.sha256,
+            size_bytes: found.size_bytes,
+            hashed: if found.from_cache { Hashed::Cache } else { Hashed::Bytes },
+            table,
+            transformations: dataset.transformations.clone(),
+            source: dataset.source.clone(),
+            row_range: dataset.row_range,
+            exclude: found.manifest.as_ref().map(|m| m.excludes.clone()).unwrap_or_default(),
+            changed_to_sha256: None,
+        };
+        let digest = found.table.as_ref().map(|table| &table.digest);
+        let manifest = found.manifest.as_ref().map(|manifest| manifest.to_bytes());
+        Ok(GatheredDataset {
+            used,
+            content_sorted_sha256: digest.map(|digest| digest.content_sorted_sha256),
+            table_problem: found.table_problem.clone(),
+            payloads: names.into_iter().chain(details).chain(manifest).collect(),
+        })
     }
 }
 
-pub(super) fn gather(
+fn schema_source(request: &RecordRequest, typing: Typing) -> Option<SchemaSource> {
+    match typing {
+        Typing::File => None,
+        Typing::Declared => request.schema.as_ref().map(|declared| declared.source.clone()),
+        Typing::Inferred => {
+            let kind = "inferred".to_owned();
+            Some(SchemaSource { kind, sha256: None, given: String::new() })
+        }
+    }
+}
+
+/// `before` are the datasets of a session that was started earlier.
+pub(crate) fn gather(
     registry: &Registry,
     settings: &Settings,
     request: &RecordRequest,
+    before: &[DatasetUse],
     context: &Context<'_>,
 ) -> Result<Gathered, RecordError> {
     let layout = registry.layout();
@@ -122,23 +185,19 @@ pub(super) fn gather(
         Ok::<_, RecordError>((artifact, found))
     })?;
     context.observer.step(Step::Hashed);
-    let found: Vec<_> = found.into_iter().map(std::rc::Rc::new).collect();
+    check_stand_ins(request, artifact_path.as_deref().zip(artifact.as_ref()), &paths, &found)?;
     let mut datasets = Vec::new();
     for (index, name, dataset) in keyed {
-        let found = std::rc::Rc::clone(&found[index]);
-        let (columns, names) = columns(&found)?;
-        let details = details(&found)?;
         let path = paths[index].clone();
-        let payloads = names.into_iter().chain(details).collect();
-        let request = dataset;
-        datasets.push(GatheredDataset { name, path, found, request, columns, payloads });
+        datasets.push(GatheredDataset::of(request, &dataset, name, path, &found[index])?);
     }
+    datasets.extend(before.iter().cloned().map(GatheredDataset::found_before));
+    datasets.sort_by(|a, b| (&a.used.role, &a.used.name).cmp(&(&b.used.role, &b.used.name)));
     let mut artifact = artifact_path.zip(artifact).map(|(path, found)| GatheredArtifact {
         path,
         found,
         inspected: None,
     });
-    check_stand_ins(request, artifact.as_ref(), &datasets)?;
     if let Some(artifact) = &mut artifact {
         let absolute = layout.absolute(&artifact.path);
         let inspected = inspection::inspect(artifact, &absolute, context.observer)?;
@@ -147,7 +206,14 @@ pub(super) fn gather(
     }
     let derived_from = registry.read(|reader| derived_from(reader, request))?;
     let request_sha256 = request_digest(request, artifact.as_ref(), &datasets)?;
-    Ok(Gathered { artifact, datasets, derived_from, request_sha256 })
+    let series = request.series.iter().map(|(name, points)| series(name, points)).collect();
+    Ok(Gathered { artifact, datasets, derived_from, series, request_sha256 })
+}
+
+fn series(name: &MetricName, points: &[SeriesPoint]) -> (Series, Vec<u8>) {
+    let bytes = crate::series::encode(&mut points.to_vec());
+    let (split, points) = (name.split, points.len() as u64);
+    (Series { split, name: name.name.clone(), points, payload: Payload::of(&bytes) }, bytes)
 }
 
 fn check_verdict(
@@ -167,17 +233,18 @@ fn check_verdict(
 
 fn check_stand_ins(
     request: &RecordRequest,
-    artifact: Option<&GatheredArtifact>,
-    datasets: &[GatheredDataset],
+    artifact: Option<(&str, &Fingerprint)>,
+    paths: &[String],
+    found: &[Fingerprint],
 ) -> Result<(), RecordError> {
     if request.allow_stand_in {
         return Ok(());
     }
-    let artifact = artifact.map(|artifact| (&artifact.path, &artifact.found));
-    let all = artifact.into_iter().chain(datasets.iter().map(|d| (&d.path, d.found.as_ref())));
-    for (path, found) in all {
+    let datasets = paths.iter().map(String::as_str).zip(found);
+    for (path, found) in artifact.into_iter().chain(datasets) {
         if let Some((inside, stand_in)) = found.stand_ins.first() {
-            let path = if inside.is_empty() { path.clone() } else { format!("{path}/{inside}") };
+            let inside = if inside.is_empty() { String::new() } else { format!("/{inside}") };
+            let path = format!("{path}{inside}");
             return Err(RecordError::StandIn { path, what: stand_in.clone() });
         }
     }
@@ -229,7 +296,7 @@ fn request_digest(
 ) -> Result<Sha256, StoreError> {
     let datasets: Vec<_> = datasets
         .iter()
-        .map(|d| json!({"role": d.request.role, "name": d.name, "sha256": d.found.sha256}))
+        .map(|d| json!({"role": d.used.role, "name": d.used.name, "sha256": d.used.sha256}))
         .collect();
     let artifact = artifact.map(|a| json!({"kind": a.found.kind, "sha256": a.found.sha256}));
     let document = json!({
@@ -246,7 +313,7 @@ fn request_digest(
     Ok(Sha256::of(&canonical::to_bytes(&document).map_err(EntryError::from)?))
 }
 
-pub(super) fn store_bytes(
+pub(crate) fn store_bytes(
     layout: &Layout,
     request: &RecordRequest,
     gathered: &mut Gathered,
@@ -269,9 +336,9 @@ pub(super) fn store_bytes(
         for bytes in &dataset.payloads {
             kept.push(objects::temporary(layout, bytes, context)?);
         }
-        if let Some(manifest) = &dataset.found.manifest {
-            kept.push(objects::temporary(layout, &manifest.to_bytes(), context)?);
-        }
+    }
+    for (_, bytes) in &gathered.series {
+        kept.push(objects::temporary(layout, bytes, context)?);
     }
     objects::put(layout, kept, context)?;
     context.observer.step(Step::ObjectsStored);

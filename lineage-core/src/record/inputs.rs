@@ -1,13 +1,15 @@
 //! Metrics, parameters and feature lists from the files that training scripts write.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::context::Timestamp;
 use crate::events::{Metric, MetricValue, Parameter, ParameterType};
 use crate::names::{MetricName, NameError};
 use crate::readers::schema::{SchemaError, names_from_file};
+use crate::series::SeriesPoint;
 
 /// A file of metrics, parameters or features could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,32 +28,97 @@ pub enum InputFileError {
     Name(String),
 }
 
+/// The points of each metric over the steps of a training.
+pub type SeriesByName = BTreeMap<MetricName, Vec<SeriesPoint>>;
+
 /// Metrics read from a file, and the names of the leaves that are no numbers.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct NamedMetrics {
-    /// The numbers.
+    /// The numbers that belong to no step.
     pub metrics: Vec<Metric>,
+    /// Those that belong to steps.
+    pub series: SeriesByName,
     /// What was left out, by name.
     pub skipped: Vec<String>,
 }
 
-/// Reads a JSON object of metrics. Nested objects join their keys with dots, so that
-/// `{"validation": {"auc": 0.9}}` is `validation.auc`. `NaN` and `Infinity`, which Python writes
-/// without quotes, are understood.
+/// Reads a JSON object of metrics, or several of them with steps (`docs/formats/metric-series.md`).
+/// Nested objects join their keys with dots, so that `{"validation": {"auc": 0.9}}` is
+/// `validation.auc`. `NaN` and `Infinity`, which Python writes without quotes, are understood.
 pub fn metrics_from_json(bytes: &[u8]) -> Result<NamedMetrics, InputFileError> {
+    let text = readable(bytes)?;
+    let mut documents = serde_json::Deserializer::from_str(&text).into_iter::<Box<RawValue>>();
+    let first = documents.next().transpose().map_err(not_json)?;
+    let second = documents.next().transpose().map_err(not_json)?;
+    let Some(first) = first else {
+        return Err(InputFileError::Json("the file is empty".to_owned()));
+    };
     let mut found = NamedMetrics::default();
-    for (name, leaf) in leaves(&readable(bytes)?)? {
+    let mut skipped = BTreeSet::new();
+    for document in [Some(first), second].into_iter().flatten().map(Ok).chain(documents) {
+        add_document(document.map_err(not_json)?.get(), &mut found, &mut skipped)?;
+    }
+    found.skipped = skipped.into_iter().collect();
+    Ok(found)
+}
+
+/// Adds the leaves of one object, at its step if it has one.
+fn add_document(
+    text: &str,
+    found: &mut NamedMetrics,
+    skipped: &mut BTreeSet<String>,
+) -> Result<(), InputFileError> {
+    let mut leaves = leaves(text)?;
+    let step = match leaves.iter().position(|(name, _)| name == "step") {
+        None => None,
+        Some(at) => {
+            Some(leaves.remove(at).1.parse().ok().filter(is_step).ok_or(InputFileError::Shape {
+                expected: "a whole number within ±(2^53 − 1) as a step",
+            })?)
+        }
+    };
+    let time_us = match leaves.iter().position(|(name, _)| step.is_some() && name == "time") {
+        None => None,
+        Some(at) => Some(microseconds(&leaves.remove(at).1)?),
+    };
+    for (name, leaf) in leaves {
         let text = leaf.trim_matches('"');
         let number = leaf == text || is_special(text);
-        match MetricValue::parse(text).filter(|_| number) {
-            Some(value) => {
-                let MetricName { split, name } = name.parse().map_err(named)?;
-                found.metrics.push(Metric { split, name, value });
+        let Some(value) = MetricValue::parse(text).filter(|_| number) else {
+            skipped.insert(name);
+            continue;
+        };
+        let name: MetricName = name.parse().map_err(named)?;
+        match step {
+            Some(step) => {
+                let point = SeriesPoint { step, time_us, value: value.0 };
+                found.series.entry(name).or_default().push(point);
             }
-            None => found.skipped.push(name),
+            None => {
+                found.metrics.retain(|earlier| earlier.full_name() != name);
+                found.metrics.push(Metric { split: name.split, name: name.name, value });
+            }
         }
     }
-    Ok(found)
+    Ok(())
+}
+
+/// Whether JSON can carry the step as a number.
+pub(crate) fn is_step(step: &i64) -> bool {
+    step.unsigned_abs() < 1 << 53
+}
+
+/// A time in a metrics file: RFC 3339, or seconds since 1970.
+fn microseconds(leaf: &str) -> Result<i64, InputFileError> {
+    let text = leaf.trim_matches('"');
+    let seconds = text.parse::<f64>().ok().filter(|seconds| seconds.abs() < 253_402_300_800.0);
+    match (seconds, text.parse::<Timestamp>()) {
+        (Some(seconds), _) => Ok((seconds * 1e6).round() as i64),
+        (None, Ok(time)) => Ok(time.unix_microseconds()),
+        (None, Err(_)) => Err(InputFileError::Shape {
+            expected: "an RFC 3339 time or a number of seconds since 1970 as a time",
+        }),
+    }
 }
 
 /// Reads a JSON object of parameters. Nested objects join their keys with dots; the text of each
@@ -230,6 +297,24 @@ mod tests {
         assert_eq!(names, ["loss", "validation.auc", "validation.n", "x"]);
         assert!(found.metrics[0].value.0.is_nan());
         assert_eq!(found.skipped, ["run"]);
+    }
+
+    #[test]
+    fn objects_with_steps_are_points_and_those_without_are_values() {
+        let lines = br#"{"step": 2, "loss": 0.5, "time": 1.5, "note": "x"}
+            {"step": 1, "loss": NaN, "validation": {"auc": 0.9}, "time": "1970-01-01T00:00:02Z"}
+            {"auc": 1}  {"auc": 2, "note": "y"}"#;
+        let found = metrics_from_json(lines).unwrap();
+        assert_eq!((found.metrics.len(), found.metrics[0].value.0), (1, 2.0));
+        assert_eq!(found.skipped, ["note"]);
+        let names: Vec<String> = found.series.keys().map(ToString::to_string).collect();
+        assert_eq!(names, ["loss", "validation.auc"]);
+        let loss = &found.series[&"loss".parse().unwrap()];
+        assert_eq!((loss[0].step, loss[0].time_us, loss[0].value), (2, Some(1_500_000), 0.5));
+        assert_eq!((loss[1].step, loss[1].time_us), (1, Some(2_000_000)));
+        for wrong in ["", "[1]", "{\"step\": 1.5}", "{\"step\": 1, \"time\": \"noon\"}", "{} x"] {
+            assert!(metrics_from_json(wrong.as_bytes()).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -8,7 +8,8 @@ mod request;
 mod warnings;
 
 pub use inputs::{
-    InputFileError, NamedMetrics, features_from_file, metrics_from_json, parameters_from_json,
+    InputFileError, NamedMetrics, SeriesByName, features_from_file, metrics_from_json,
+    parameters_from_json,
 };
 pub use request::{
     DatasetRequest, DeclaredSchema, RecordError, RecordRequest, RecordSpec, SpecError,
@@ -16,20 +17,22 @@ pub use request::{
 
 use serde::Serialize;
 
-use self::gather::{Gathered, GatheredDataset, gather, store_bytes};
+pub(crate) use self::gather::{Gathered, gather, store_bytes};
 use self::place::{MetadataTarget, metadata_target};
+pub(crate) use self::warnings::datasets as table_warnings;
 use crate::context::Context;
 use crate::digest::{Kind, Sha256};
 use crate::events::{
-    DatasetUse, EntryError, Event, Hashed, SchemaSource, SessionCompleted, TableUse, VersionRecord,
+    DatasetUse, EntryError, Event, Hashed, Payload, Run, SessionCompleted, VersionRecord,
 };
-use crate::fingerprint::Typing;
 use crate::lookup;
 use crate::metadata;
 use crate::names::{Label, PointerName};
 use crate::owed::{self, Placed, Unrepaired};
 use crate::settings::Settings;
-use crate::store::{OwedFile, OwedKind, Reader, Registry, SessionRow, StoreError};
+use crate::store::{
+    OwedFile, OwedKind, Reader, Registry, SessionRow, StoreError, TrainingRow, TrainingState,
+};
 
 /// What was recorded.
 #[derive(Debug, Clone, Serialize)]
@@ -113,12 +116,38 @@ pub fn record(
     request: &RecordRequest,
     context: &Context<'_>,
 ) -> Result<Recorded, RecordError> {
+    record_begun(registry, settings, request, None, context)
+}
+
+/// A session that was started before, and is now recorded as a whole.
+#[derive(Debug, Clone)]
+pub(crate) struct Begun {
+    /// Its ULID.
+    pub(crate) session: String,
+    /// Its data, as it was found when it was named.
+    pub(crate) datasets: Vec<DatasetUse>,
+    /// Its environment.
+    pub(crate) environment: Option<Payload>,
+    /// How its program ran.
+    pub(crate) run: Option<Run>,
+}
+
+/// As [`record`], for a session that was perhaps started before.
+pub(crate) fn record_begun(
+    registry: &mut Registry,
+    settings: &Settings,
+    request: &RecordRequest,
+    begun: Option<&Begun>,
+    context: &Context<'_>,
+) -> Result<Recorded, RecordError> {
     let mut request = request.clone();
     request.normalise()?;
     let request = &request;
     let in_flight =
         if request.dry_run { None } else { Some(owed::enter(registry, settings, context)?) };
-    let gathered = gather(registry, settings, request, context)?;
+    let before = begun.map_or(&[][..], |begun| &begun.datasets);
+    let gathered = gather(registry, settings, request, before, context)?;
+    policy(settings, request, &gathered, begun)?;
     let unrepaired = in_flight.as_ref().map_or(&[][..], |flight| &flight.unrepaired);
     let (twins, mut warnings) = warnings::of(registry, request, &gathered, unrepaired)?;
     let metadata = match &gathered.artifact {
@@ -126,21 +155,18 @@ pub fn record(
         None => None,
     };
     if request.dry_run {
-        return preview(
-            registry,
-            settings,
-            request,
-            &gathered,
-            (twins, warnings),
-            &metadata,
-            context,
-        );
+        let plan = Plan { request, gathered: &gathered, begun, metadata: &metadata };
+        return preview(registry, settings, &plan, (twins, warnings), context);
     }
     let mut gathered = gathered;
     store_bytes(registry.layout(), request, &mut gathered, context)?;
+    let plan = Plan { request, gathered: &gathered, begun, metadata: &metadata };
     let settled = in_flight.as_ref().map_or(&[][..], |flight| &flight.settled);
     let outcome = registry.write(context, |writer| {
         writer.settle(settled)?;
+        if let Some(begun) = begun {
+            must_be_open(writer, &begun.session)?;
+        }
         if let Some(earlier) = check_repetition(writer, settings, request, &gathered)? {
             return Ok::<_, RecordError>(Outcome::Earlier(Box::new(earlier)));
         }
@@ -148,7 +174,7 @@ pub fn record(
             Some(_) => writer.latest_version(&request.model)?.map_or(1, |v| v.number + 1),
             None => 0,
         };
-        let (session, details) = event(request, &gathered, number, &metadata, context);
+        let (session, details) = event(&plan, number, context);
         let event = Event::SessionCompleted(Box::new(details.clone()));
         let appended = writer.append(&event, Some(&session))?;
         let mut owed = None;
@@ -242,17 +268,59 @@ fn session_name(session: &SessionRow) -> String {
     }
 }
 
-fn event(
-    request: &RecordRequest,
-    gathered: &Gathered,
-    number: u64,
-    metadata: &Option<MetadataTarget>,
-    context: &Context<'_>,
-) -> (String, SessionCompleted) {
+/// The id of a new session: a ULID.
+pub(crate) fn new_session(context: &Context<'_>) -> String {
     let mut random = [0; 16];
     (context.entropy)(&mut random);
     let milliseconds = (context.clock)().unix_microseconds().max(0) as u64 / 1000;
-    let session = ulid::Ulid::from_parts(milliseconds, u128::from_le_bytes(random)).to_string();
+    ulid::Ulid::from_parts(milliseconds, u128::from_le_bytes(random)).to_string()
+}
+
+/// Refuses a session that was never started or has ended.
+pub(crate) fn must_be_open(reader: &Reader<'_>, session: &str) -> Result<TrainingRow, RecordError> {
+    match reader.training(session)? {
+        None => Err(RecordError::NoSession(session.to_owned())),
+        Some(row) if row.state != TrainingState::Open => {
+            Err(RecordError::SessionEnded { session: session.to_owned(), state: row.state })
+        }
+        Some(row) => Ok(row),
+    }
+}
+
+/// What the settings require of every session.
+fn policy(
+    settings: &Settings,
+    request: &RecordRequest,
+    gathered: &Gathered,
+    begun: Option<&Begun>,
+) -> Result<(), RecordError> {
+    let required = &settings.policies.training;
+    let missing = [
+        (required.require_seed && request.seed.is_none(), "a seed (--seed N)"),
+        (required.require_datasets && gathered.datasets.is_empty(), "its data (--data ROLE=PATH)"),
+        (
+            required.require_environment && begun.and_then(|begun| begun.environment).is_none(),
+            "its environment",
+        ),
+    ];
+    let missing: Vec<_> = missing.iter().filter(|(is, _)| *is).map(|(_, what)| *what).collect();
+    match missing.is_empty() {
+        true => Ok(()),
+        false => Err(RecordError::Policy { missing }),
+    }
+}
+
+/// All that an entry is made of but for what the transaction decides.
+struct Plan<'a> {
+    request: &'a RecordRequest,
+    gathered: &'a Gathered,
+    begun: Option<&'a Begun>,
+    metadata: &'a Option<MetadataTarget>,
+}
+
+fn event(plan: &Plan<'_>, number: u64, context: &Context<'_>) -> (String, SessionCompleted) {
+    let Plan { request, gathered, begun, metadata } = *plan;
+    let session = begun.map_or_else(|| new_session(context), |begun| begun.session.clone());
     let version = gathered.artifact.as_ref().map(|artifact| {
         let (largest_file_path, largest_file_sha256) = artifact.found.largest_file();
         VersionRecord {
@@ -275,7 +343,7 @@ fn event(
         model: request.model.clone(),
         version,
         model_type: request.model_type.clone(),
-        datasets: gathered.datasets.iter().map(|d| dataset_use(request, d)).collect(),
+        datasets: gathered.datasets.iter().map(|dataset| dataset.used.clone()).collect(),
         params: request.params.clone(),
         metrics: request.metrics.clone(),
         seed: request.seed.clone(),
@@ -284,56 +352,17 @@ fn event(
         derived_from: gathered.derived_from.clone(),
         tags: request.tags.clone(),
         note: request.note.clone(),
-        environment: None,
+        environment: begun.and_then(|begun| begun.environment),
         code: None,
         reproducibility_sha256: None,
-        run: None,
-        series: Vec::new(),
+        run: begun.and_then(|begun| begun.run),
+        series: gathered.series.iter().map(|(series, _)| series.clone()).collect(),
         claims: None,
         started: request.started,
         idempotency_key: request.idempotency_key.clone(),
         request_sha256: gathered.request_sha256,
     };
     (session, details)
-}
-
-fn dataset_use(request: &RecordRequest, dataset: &GatheredDataset) -> DatasetUse {
-    let found = &dataset.found;
-    let table =
-        found.table.as_ref().zip(dataset.columns.clone()).map(|(table, columns)| TableUse {
-            format: table.format.as_str().to_owned(),
-            rows: table.digest.rows,
-            columns,
-            content_sha256: Some(table.digest.content_sha256),
-            schema: schema_source(request, table.typing),
-            details: dataset.details(),
-        });
-    DatasetUse {
-        role: dataset.request.role.clone(),
-        name: dataset.name.clone(),
-        path: dataset.path.clone(),
-        kind: found.kind,
-        sha256: found.sha256,
-        size_bytes: found.size_bytes,
-        hashed: if found.from_cache { Hashed::Cache } else { Hashed::Bytes },
-        table,
-        transformations: dataset.request.transformations.clone(),
-        source: dataset.request.source.clone(),
-        row_range: dataset.request.row_range,
-        exclude: found.manifest.as_ref().map(|m| m.excludes.clone()).unwrap_or_default(),
-        changed_to_sha256: None,
-    }
-}
-
-fn schema_source(request: &RecordRequest, typing: Typing) -> Option<SchemaSource> {
-    match typing {
-        Typing::File => None,
-        Typing::Declared => request.schema.as_ref().map(|declared| declared.source.clone()),
-        Typing::Inferred => {
-            let kind = "inferred".to_owned();
-            Some(SchemaSource { kind, sha256: None, given: String::new() })
-        }
-    }
 }
 
 fn result(
@@ -380,7 +409,7 @@ fn recorded_dataset(dataset: &DatasetUse) -> RecordedDataset {
 }
 
 /// What the earlier call recorded, as it recorded it.
-fn earlier_result(
+pub(crate) fn earlier_result(
     registry: &Registry,
     earlier: &SessionRow,
     mut twins: Vec<String>,
@@ -401,20 +430,20 @@ fn earlier_result(
 fn preview(
     registry: &Registry,
     settings: &Settings,
-    request: &RecordRequest,
-    gathered: &Gathered,
+    plan: &Plan<'_>,
     (twins, warnings): (Vec<String>, Vec<Warning>),
-    metadata: &Option<MetadataTarget>,
     context: &Context<'_>,
 ) -> Result<Recorded, RecordError> {
+    let Plan { request, gathered, begun, .. } = *plan;
     let earlier = registry.read(|reader| check_repetition(reader, settings, request, gathered))?;
     if let Some(earlier) = earlier {
         return earlier_result(registry, &earlier, twins, warnings);
     }
     let latest = registry.read(|reader| reader.latest_version(&request.model))?;
     let next = latest.map_or(1, |version| version.number + 1);
-    let (_, details) = event(request, gathered, next, metadata, context);
-    Ok(result(&details, String::new(), true, twins, warnings))
+    let (_, details) = event(plan, next, context);
+    let session = begun.map(|begun| begun.session.clone()).unwrap_or_default();
+    Ok(result(&details, session, true, twins, warnings))
 }
 
 /// For messages: what could not be put right before this command.

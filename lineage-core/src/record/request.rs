@@ -6,17 +6,17 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::inputs::{self, InputFileError};
+use super::inputs::{self, InputFileError, NamedMetrics, SeriesByName};
 use crate::context::Timestamp;
-use crate::events::{Metric, Parameter, RowRange, SchemaSource, Tag};
+use crate::events::{Metric, MetricValue, Parameter, RowRange, SchemaSource, Tag};
 use crate::files::FileError;
 use crate::fingerprint::{FingerprintError, StandIn, Table, TableOptions};
 use crate::inspect::{InspectError, Verdict};
 use crate::layout::LayoutError;
 use crate::lookup::LookupError;
-use crate::names::{DatasetName, Label, ModelName, NameError, Reference, Role};
+use crate::names::{DatasetName, Label, MetricName, ModelName, NameError, Reference, Role};
 use crate::readers::schema::{DeclaredColumn, SchemaError, columns_from_file};
-use crate::store::StoreError;
+use crate::store::{StoreError, TrainingState};
 
 /// Why a session was not recorded. Nothing was written.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +73,36 @@ pub enum RecordError {
         /// The worst finding.
         reason: String,
     },
+    /// The settings require more of a session.
+    #[error("the settings require {} of every session", missing.join(" and "))]
+    Policy {
+        /// What is missing.
+        missing: Vec<&'static str>,
+    },
+    /// No session with this id was started.
+    #[error("there is no open session {0}")]
+    NoSession(String),
+    /// The session was completed, or failed.
+    #[error("the session {session} has {}", state.sentence())]
+    SessionEnded {
+        /// Which.
+        session: String,
+        /// How it ended.
+        state: TrainingState,
+    },
+    /// What may be given once was given before with another value.
+    #[error("the {what} {name} of the session was given before as {earlier}")]
+    Given {
+        /// `parameter`, `dataset` or `seed`.
+        what: &'static str,
+        /// Which one.
+        name: String,
+        /// Its value.
+        earlier: String,
+    },
+    /// The points of a metric cannot be read.
+    #[error(transparent)]
+    Series(#[from] crate::series::SeriesError),
     /// The artifact could not be inspected.
     #[error(transparent)]
     Inspect(#[from] InspectError),
@@ -191,6 +221,9 @@ pub struct RecordRequest {
     pub datasets: Vec<DatasetRequest>,
     /// What was measured.
     pub metrics: Vec<Metric>,
+    /// What was measured over the steps of the training. A metric that has no value takes that of its
+    /// last step.
+    pub series: SeriesByName,
     /// With which settings.
     pub params: Vec<Parameter>,
     /// A whole number, as text since it may exceed 2^53.
@@ -241,6 +274,7 @@ impl RecordRequest {
             artifact: None,
             datasets: Vec::new(),
             metrics: Vec::new(),
+            series: SeriesByName::new(),
             params: Vec::new(),
             seed: None,
             label: None,
@@ -264,15 +298,33 @@ impl RecordRequest {
         }
     }
 
+    /// Adds what a file of metrics holds; what is no number is returned.
+    pub fn add_metrics(&mut self, found: NamedMetrics) -> Vec<String> {
+        self.metrics.extend(found.metrics);
+        for (name, points) in found.series {
+            self.series.entry(name).or_default().extend(points);
+        }
+        found.skipped
+    }
+
     /// Brings lists into their canonical order and refuses what is given twice.
     pub fn normalise(&mut self) -> Result<(), RecordError> {
+        for (name, points) in &mut self.series {
+            points.sort_by_key(|point| (point.step, point.time_us));
+            let known = self.metrics.iter().any(|metric| metric.full_name() == *name);
+            if let (Some(last), false) = (points.last(), known) {
+                let MetricName { split, name } = name.clone();
+                self.metrics.push(Metric { split, name, value: MetricValue(last.value) });
+            }
+        }
         self.metrics.sort_by_key(Metric::full_name);
         self.params.sort_by(|a, b| a.name.cmp(&b.name));
         self.tags.sort_by(|a, b| a.name.cmp(&b.name));
         self.check()
     }
 
-    fn check(&self) -> Result<(), RecordError> {
+    /// Refuses what is given twice or cannot be.
+    pub(crate) fn check(&self) -> Result<(), RecordError> {
         unique("metric", self.metrics.iter().map(|m| m.full_name().to_string()))?;
         unique("parameter", self.params.iter().map(|p| p.name.to_string()))?;
         unique("tag", self.tags.iter().map(|t| t.name.to_string()))?;
@@ -386,8 +438,7 @@ impl RecordSpec {
         let mut skipped = Vec::new();
         if let Some(text) = raw(&self.metrics) {
             let metrics = inputs::metrics_from_json(text.as_bytes())?;
-            request.metrics.extend(metrics.metrics);
-            skipped = metrics.skipped;
+            skipped = request.add_metrics(metrics);
         }
         if let Some(text) = raw(&self.params) {
             request.params.extend(inputs::parameters_from_json(text.as_bytes())?);

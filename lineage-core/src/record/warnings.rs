@@ -25,7 +25,7 @@ pub(super) fn of(
         twins = shared_bytes(reader, found, &mut warnings)?;
         artifact(reader, request, found, &mut warnings)
     })?;
-    datasets(gathered, &mut warnings);
+    warnings.append(&mut datasets(gathered));
     Ok((twins, warnings))
 }
 
@@ -153,24 +153,26 @@ fn artifact(
     Ok(())
 }
 
-fn datasets(gathered: &Gathered, warnings: &mut Vec<Warning>) {
+/// What is worth saying of the data.
+pub(crate) fn datasets(gathered: &Gathered) -> Vec<Warning> {
+    let mut warnings = Vec::new();
     let mut warn = |code, message| warnings.push(Warning { code, message });
     let held_out = |role: &str| matches!(role, "validation" | "test");
     for (index, a) in gathered.datasets.iter().enumerate() {
-        if let Some(problem) = &a.found.table_problem {
+        if let Some(problem) = &a.table_problem {
             warn(
                 "table-unreadable",
-                format!("{} is recorded as a file, not as a table: {problem}", a.path),
+                format!("{} is recorded as a file, not as a table: {problem}", a.used.path),
             );
         }
         for b in &gathered.datasets[index + 1..] {
-            let bytes = (a.found.kind, a.found.sha256) == (b.found.kind, b.found.sha256);
+            let bytes = (a.used.kind, a.used.sha256) == (b.used.kind, b.used.sha256);
             if !bytes && !same_rows(a, b) {
                 continue;
             }
             let what = if bytes { "the same bytes" } else { "the same rows" };
-            let name = |d: &GatheredDataset| format!("{}:{}", d.request.role, d.name);
-            let roles = [a.request.role.as_str(), b.request.role.as_str()];
+            let name = |d: &GatheredDataset| format!("{}:{}", d.used.role, d.used.name);
+            let roles = [a.used.role.as_str(), b.used.role.as_str()];
             let leaks = roles.contains(&"training") && roles.iter().any(|role| held_out(role));
             if leaks {
                 let message = format!(
@@ -186,13 +188,16 @@ fn datasets(gathered: &Gathered, warnings: &mut Vec<Warning>) {
             }
         }
     }
+    warnings
 }
 
-/// Whether two tables hold the same rows, in whatever format.
+/// Whether two tables hold the same rows, in whatever format, and in columns of whatever order if that
+/// is known.
 fn same_rows(a: &GatheredDataset, b: &GatheredDataset) -> bool {
-    let rows = |dataset: &GatheredDataset| {
-        let digest = &dataset.found.table.as_ref()?.digest;
-        (digest.rows > 0).then_some(digest.content_sorted_sha256)
+    let table = |dataset: &GatheredDataset| {
+        let table = dataset.used.table.as_ref().filter(|table| table.rows > 0)?;
+        Some((table.content_sha256?, dataset.content_sorted_sha256))
     };
-    rows(a).is_some() && rows(a) == rows(b)
+    let (Some(a), Some(b)) = (table(a), table(b)) else { return false };
+    a.0 == b.0 || a.1.is_some() && a.1 == b.1
 }

@@ -7,8 +7,9 @@ use super::error::StoreError;
 use super::query::int;
 use crate::events::{
     Entry, Event, PointerAdopted, PointerMoved, PointerRefused, PointerUnset, Served,
-    SessionCompleted, VersionRecord,
+    SessionCompleted, SessionFacts, VersionRecord,
 };
+use crate::names::ModelName;
 
 /// Applies one entry to the tables.
 pub(super) fn apply(
@@ -23,6 +24,15 @@ pub(super) fn apply(
             "INSERT INTO person (person, commitment, seq) VALUES (?1, ?2, ?3)",
             params![person.person, person.commitment.to_string(), int(entry.seq)],
         ),
+        Event::SessionStarted(started) => {
+            tables.session_started(&started.model)?;
+            tables.session_facts("started", &started.facts)
+        }
+        Event::SessionUpdated(updated) => tables.session_facts("updated", &updated.facts),
+        Event::SessionFailed(failed) => {
+            tables.session_facts("failed", &failed.facts)?;
+            tables.session_ended("failed", failed.reason.as_deref())
+        }
         Event::SessionCompleted(session) => tables.session_completed(session),
         Event::PointerMoved(moved) => tables.pointer_moved(moved),
         Event::PointerAdopted(adopted) => tables.pointer_adopted(adopted),
@@ -136,7 +146,91 @@ impl Tables<'_> {
                 params![session, tag.name.as_str(), tag.value],
             )?;
         }
-        Ok(())
+        for series in &details.series {
+            self.run(
+                "INSERT INTO metric_series (session, split, name, points, payload_sha256) \
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![
+                    session,
+                    series.split.map_or("", |split| split.as_str()),
+                    series.name,
+                    int(series.points),
+                    series.payload.sha256.to_string(),
+                ],
+            )?;
+        }
+        self.session_ended("completed", None)
+    }
+
+    fn session_started(&self, model: &ModelName) -> Result<(), StoreError> {
+        let Some(session) = &self.entry.session else {
+            return self.inapplicable("it names no session");
+        };
+        let (seq, time) = (int(self.entry.seq), self.entry.time.to_string());
+        self.run(
+            "INSERT OR IGNORE INTO model (name, created_seq) VALUES (?1, ?2)",
+            params![model.as_str(), seq],
+        )?;
+        self.run(
+            "INSERT INTO training (session, model, state, started_seq, started, last_seq, last, \
+             person) VALUES (?1, ?2, 'open', ?3, ?4, ?3, ?4, ?5)",
+            params![session, model.as_str(), seq, time, self.entry.actor.id],
+        )
+    }
+
+    /// What an entry says of a session that is open: where it stands in the log, and the values that
+    /// may be given only once.
+    fn session_facts(&self, step: &str, facts: &SessionFacts) -> Result<(), StoreError> {
+        let Some(session) = &self.entry.session else {
+            return self.inapplicable("it names no session");
+        };
+        let (seq, time) = (int(self.entry.seq), self.entry.time.to_string());
+        let open = self
+            .connection
+            .prepare_cached(
+                "UPDATE training SET last_seq = ?2, last = ?3 WHERE session = ?1 AND state = 'open'",
+            )?
+            .execute(params![session, seq, time])?;
+        if open == 0 {
+            return self.inapplicable("its session is not open");
+        }
+        self.run(
+            "INSERT INTO training_entry (session, seq, step) VALUES (?1, ?2, ?3)",
+            params![session, seq, step],
+        )?;
+        let given = |what: &str, name: &str, value: &str| {
+            self.run(
+                "INSERT OR IGNORE INTO training_given (session, what, name, value) \
+                 VALUES (?1, ?2, ?3, ?4)",
+                params![session, what, name, value],
+            )
+        };
+        for dataset in &facts.datasets {
+            let key = format!("{}:{}", dataset.role, dataset.name);
+            given("dataset", &key, &dataset.sha256.to_string())?;
+        }
+        for parameter in &facts.params {
+            given("parameter", parameter.name.as_str(), &parameter.text)?;
+        }
+        match &facts.seed {
+            Some(seed) => given("seed", "", seed),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends a session that was started before; a session recorded as a whole was not.
+    fn session_ended(&self, state: &str, reason: Option<&str>) -> Result<(), StoreError> {
+        self.run(
+            "UPDATE training SET state = ?2, reason = ?3, last_seq = ?4, last = ?5 \
+             WHERE session = ?1",
+            params![
+                self.entry.session,
+                state,
+                reason,
+                int(self.entry.seq),
+                self.entry.time.to_string()
+            ],
+        )
     }
 
     fn version(

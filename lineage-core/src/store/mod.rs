@@ -19,7 +19,7 @@ pub use fold::{Fold, LogProblem, RowProblem};
 pub use open::{Access, Registry};
 pub use query::{
     DatasetRow, HistoryRow, Holding, LogFilter, OwedFile, OwedKind, PersonRow, PointerRow, Reader,
-    SessionRow, StoredEntry, VersionRow,
+    SessionRow, StoredEntry, TrainingFilter, TrainingRow, TrainingState, VersionRow,
 };
 pub use schema::{LOG_SCHEMA, PROJECTION_SCHEMA};
 pub use write::{Appended, Writer};

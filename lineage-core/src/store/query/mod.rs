@@ -3,11 +3,13 @@
 mod log;
 mod owed;
 mod pointers;
+mod trainings;
 mod versions;
 
 pub use log::{PersonRow, StoredEntry};
 pub use owed::{OwedFile, OwedKind};
 pub use pointers::{HistoryRow, Holding, PointerRow};
+pub use trainings::{TrainingFilter, TrainingRow, TrainingState};
 pub use versions::{DatasetRow, LogFilter, SessionRow, VersionRow};
 
 pub(super) use log::registry_id;

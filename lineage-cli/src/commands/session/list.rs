@@ -1,0 +1,92 @@
+//! `lineage session list`
+
+use lineage_core::lookup;
+use lineage_core::names::ModelName;
+use lineage_core::store::{Reader, TrainingFilter, TrainingRow, TrainingState};
+use serde::Serialize;
+
+use crate::args::Global;
+use crate::error::CliError;
+use crate::output::Output;
+use crate::{render, settings};
+
+/// List sessions that were started step by step or by `lineage run`, newest first
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  \
+    lineage session list\n  \
+    lineage session list fraud --state open --json")]
+pub(crate) struct ListArgs {
+    /// Only this model's
+    model: Option<ModelName>,
+    /// Only those that are open, completed or failed
+    #[arg(long)]
+    state: Option<TrainingState>,
+    /// At most so many
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    limit: u64,
+}
+
+#[derive(Serialize)]
+pub(super) struct Line {
+    pub(super) session: String,
+    pub(super) model: ModelName,
+    pub(super) state: TrainingState,
+    pub(super) version: Option<u64>,
+    pub(super) started: String,
+    pub(super) last: String,
+    pub(super) actor: String,
+    pub(super) reason: Option<String>,
+}
+
+impl Line {
+    pub(super) fn of(reader: &Reader<'_>, row: TrainingRow) -> Result<Line, CliError> {
+        let actor = lookup::person(reader, &row.person)?.to_string();
+        Ok(Line {
+            session: row.session,
+            model: row.model,
+            state: row.state,
+            version: row.version,
+            started: row.started.to_string(),
+            last: row.last.to_string(),
+            actor,
+            reason: row.reason,
+        })
+    }
+}
+
+pub(crate) fn run(args: &ListArgs, global: &Global, output: &mut Output) -> Result<(), CliError> {
+    let lines = settings::reading(global, output, |registry, _, _| {
+        registry.read(|reader| {
+            if let Some(model) = &args.model {
+                lookup::known_model(reader, model)?;
+            }
+            let (model, state, limit) = (args.model.as_ref(), args.state, args.limit);
+            let rows = reader.trainings(TrainingFilter { model, state, limit })?;
+            rows.into_iter().map(|row| Line::of(reader, row)).collect::<Result<Vec<_>, CliError>>()
+        })
+    })?;
+    output.stream("lineage.session/1", &lines, |line| line.session.clone(), || text(&lines))
+}
+
+fn text(lines: &[Line]) -> String {
+    if lines.is_empty() {
+        return "No such sessions. `lineage log` lists what was recorded in one call.".to_owned();
+    }
+    let row = |line: &Line| {
+        let name = match line.version {
+            Some(number) => format!("{}@{number}", line.model),
+            None => line.model.to_string(),
+        };
+        vec![
+            line.session.clone(),
+            name,
+            line.state.to_string(),
+            render::time(&line.started),
+            render::safe(&line.actor),
+            line.reason.as_deref().map(render::safe).unwrap_or_default(),
+        ]
+    };
+    let heads = ["session", "model", "state", "started", "by", "reason"].map(str::to_owned);
+    let rows: Vec<_> = std::iter::once(heads.to_vec()).chain(lines.iter().map(row)).collect();
+    render::table(&rows)
+}

@@ -1,0 +1,304 @@
+//! A training session that is recorded while it runs: started, told facts by any number of processes,
+//! and completed or failed.
+
+mod facts;
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use self::facts::{Found, find};
+use crate::context::Context;
+use crate::digest::Kind;
+use crate::events::{
+    DatasetUse, Event, Run, SessionFacts, SessionFailed, SessionStarted, SessionUpdated,
+};
+use crate::fingerprint::{FingerprintError, Input, Readings, fingerprint_unless_known};
+use crate::names::ModelName;
+use crate::objects;
+use crate::owed;
+use crate::record::{
+    Begun, RecordError, RecordRequest, Recorded, Warning, earlier_result, must_be_open,
+    new_session, record_begun,
+};
+use crate::series;
+use crate::settings::Settings;
+use crate::store::{Cache, Reader, Registry, StoreError, TrainingRow, TrainingState};
+
+/// A session that is open.
+#[derive(Debug, Clone, Serialize)]
+pub struct Told {
+    /// The session's ULID.
+    pub session: String,
+    /// The model that is trained.
+    pub model: ModelName,
+    /// False when everything was known already.
+    pub changed: bool,
+    /// What the user should know.
+    pub warnings: Vec<Warning>,
+}
+
+/// Starts a session of `request.model` with what is known of it.
+pub fn start(
+    registry: &mut Registry,
+    settings: &Settings,
+    request: &RecordRequest,
+    environment: Option<&[u8]>,
+    context: &Context<'_>,
+) -> Result<Told, RecordError> {
+    let in_flight = owed::enter(registry, settings, context)?;
+    let found = find(registry, settings, request, environment, context)?;
+    let session = new_session(context);
+    registry.write(context, |writer| {
+        writer.settle(&in_flight.settled)?;
+        let started = SessionStarted { model: request.model.clone(), facts: found.facts };
+        writer.append(&Event::SessionStarted(Box::new(started)), Some(&session))?;
+        Ok::<_, RecordError>(())
+    })?;
+    let warnings = found.warnings;
+    Ok(Told { session, model: request.model.clone(), changed: true, warnings })
+}
+
+/// Adds what `request` holds to an open session. Its model does not matter.
+pub fn update(
+    registry: &mut Registry,
+    settings: &Settings,
+    session: &str,
+    request: &RecordRequest,
+    context: &Context<'_>,
+) -> Result<Told, RecordError> {
+    let in_flight = owed::enter(registry, settings, context)?;
+    let found = find(registry, settings, request, None, context)?;
+    registry.write(context, |writer| {
+        writer.settle(&in_flight.settled)?;
+        let row = must_be_open(writer, session)?;
+        let Found { facts, warnings } = &found;
+        let facts = not_given_before(writer, session, facts.clone())?;
+        let changed = facts != SessionFacts::default();
+        let model = row.model.clone();
+        if changed {
+            let updated = SessionUpdated { model: model.clone(), facts };
+            writer.append(&Event::SessionUpdated(Box::new(updated)), Some(session))?;
+        }
+        let (session, warnings) = (session.to_owned(), warnings.clone());
+        Ok::<_, RecordError>(Told { session, model, changed, warnings })
+    })
+}
+
+/// Ends an open session without a result.
+pub fn fail(
+    registry: &mut Registry,
+    settings: &Settings,
+    session: &str,
+    reason: Option<&str>,
+    request: &RecordRequest,
+    run: Option<Run>,
+    context: &Context<'_>,
+) -> Result<Told, RecordError> {
+    let in_flight = owed::enter(registry, settings, context)?;
+    let found = find(registry, settings, request, None, context)?;
+    registry.write(context, |writer| {
+        writer.settle(&in_flight.settled)?;
+        let row = match writer.training(session)? {
+            Some(row) if row.state == TrainingState::Failed => {
+                let (session, model) = (session.to_owned(), row.model);
+                return Ok(Told { session, model, changed: false, warnings: Vec::new() });
+            }
+            _ => must_be_open(writer, session)?,
+        };
+        let facts = not_given_before(writer, session, found.facts.clone())?;
+        let (model, reason) = (row.model.clone(), reason.map(str::to_owned));
+        let failed = SessionFailed { model: model.clone(), reason, facts, run };
+        writer.append(&Event::SessionFailed(Box::new(failed)), Some(session))?;
+        let (session, warnings) = (session.to_owned(), found.warnings.clone());
+        Ok::<_, RecordError>(Told { session, model, changed: true, warnings })
+    })
+}
+
+/// Records an open session as a whole, with what `request` adds to it, as [`crate::record::record`]
+/// does. Data that is another by now is recorded as it was, and a warning says so. A session that was
+/// completed before gives the same answer again.
+pub fn complete(
+    registry: &mut Registry,
+    settings: &Settings,
+    session: &str,
+    request: &RecordRequest,
+    run: Option<Run>,
+    context: &Context<'_>,
+) -> Result<Recorded, RecordError> {
+    let row = match registry.read(|reader| reader.training(session))? {
+        Some(row) if row.state == TrainingState::Completed => {
+            let earlier = registry.read(|reader| reader.session(session))?;
+            let earlier = earlier.ok_or_else(|| RecordError::NoSession(session.to_owned()))?;
+            return earlier_result(registry, &earlier, Vec::new(), Vec::new());
+        }
+        _ => registry.read(|reader| must_be_open(reader, session))?,
+    };
+    let known = registry.read(|reader| known(reader, session))?;
+    let mut request = merged(registry, &row, &known, request)?;
+    request.started = Some(row.started);
+    let (datasets, mut changes) = look_again(registry, known.datasets, request.cache, context)?;
+    let environment = known.environment;
+    let begun = Begun { session: session.to_owned(), datasets, environment, run };
+    let mut recorded = record_begun(registry, settings, &request, Some(&begun), context)?;
+    recorded.warnings.append(&mut changes);
+    Ok(recorded)
+}
+
+/// Everything that was said of a session before it ended.
+pub fn known(reader: &Reader<'_>, session: &str) -> Result<SessionFacts, RecordError> {
+    let mut known = SessionFacts::default();
+    for entry in reader.training_entries(session)? {
+        let event = crate::events::Entry::parse(&entry.bytes).and_then(|entry| entry.event());
+        known.extend(match event.map_err(StoreError::from)? {
+            Event::SessionStarted(started) => started.facts,
+            Event::SessionUpdated(updated) => updated.facts,
+            Event::SessionFailed(failed) => failed.facts,
+            _ => SessionFacts::default(),
+        });
+    }
+    Ok(known)
+}
+
+/// Leaves out what is known already, and refuses what was given with another value.
+fn not_given_before(
+    reader: &Reader<'_>,
+    session: &str,
+    mut facts: SessionFacts,
+) -> Result<SessionFacts, RecordError> {
+    let is_new = |what: &'static str, name: &str, value: &str| match reader
+        .training_given(session, what, name)?
+    {
+        None => Ok(true),
+        Some(earlier) if earlier == value => Ok(false),
+        Some(earlier) => Err(RecordError::Given { what, name: name.to_owned(), earlier }),
+    };
+    let mut datasets = Vec::new();
+    for dataset in facts.datasets {
+        let key = format!("{}:{}", dataset.role, dataset.name);
+        if is_new("dataset", &key, &dataset.sha256.to_string())? {
+            datasets.push(dataset);
+        }
+    }
+    facts.datasets = datasets;
+    let mut params = Vec::new();
+    for parameter in facts.params {
+        if is_new("parameter", parameter.name.as_str(), &parameter.text)? {
+            params.push(parameter);
+        }
+    }
+    facts.params = params;
+    if let Some(seed) = &facts.seed
+        && !is_new("seed", "", seed)?
+    {
+        facts.seed = None;
+    }
+    Ok(facts)
+}
+
+/// The request to record a session of which so much is known, and `more`.
+fn merged(
+    registry: &Registry,
+    row: &TrainingRow,
+    known: &SessionFacts,
+    more: &RecordRequest,
+) -> Result<RecordRequest, RecordError> {
+    let mut request = more.clone();
+    request.model = row.model.clone();
+    let layout = registry.layout();
+    let named: Option<PathBuf> = known.artifact.as_deref().map(|path| layout.absolute(path));
+    request.artifact = request.artifact.or(named);
+    for parameter in &known.params {
+        if !request.params.contains(parameter) {
+            request.params.push(parameter.clone());
+        }
+    }
+    for metric in &known.metrics {
+        let name = metric.full_name();
+        if !request.metrics.iter().any(|later| later.full_name() == name) {
+            request.metrics.push(metric.clone());
+        }
+    }
+    for (name, points) in facts::points(layout, known)? {
+        let later = request.series.remove(&name).unwrap_or_default();
+        request.series.insert(name, points.into_iter().chain(later).collect());
+    }
+    for tag in &known.tags {
+        if !request.tags.iter().any(|later| later.name == tag.name) {
+            request.tags.push(tag.clone());
+        }
+    }
+    request.seed = request.seed.or_else(|| known.seed.clone());
+    request.model_type = request.model_type.or_else(|| known.model_type.clone());
+    request.note = request.note.or_else(|| known.note.clone());
+    for (own, earlier) in
+        [(&mut request.features, &known.features), (&mut request.target, &known.target)]
+    {
+        let later = std::mem::replace(own, earlier.clone());
+        own.extend(later.into_iter().filter(|name| !earlier.contains(name)));
+    }
+    Ok(request)
+}
+
+/// Hashes the data of a session once more, so that a change during the training is seen.
+fn look_again(
+    registry: &Registry,
+    mut datasets: Vec<DatasetUse>,
+    cache: bool,
+    context: &Context<'_>,
+) -> Result<(Vec<DatasetUse>, Vec<Warning>), RecordError> {
+    let layout = registry.layout();
+    let cache = cache.then(|| Cache::open(layout, context)).flatten();
+    let readings = cache.as_ref().map(|cache| cache as &dyn Readings);
+    let mut warnings = Vec::new();
+    for dataset in &mut datasets {
+        let mut input = Input::new(layout.absolute(&dataset.path));
+        input.exclude.clone_from(&dataset.exclude);
+        let name = format!("{}:{}", dataset.role, dataset.name);
+        let found = fingerprint_unless_known(&[input], readings, context.observer);
+        match found.map(|mut found| found.pop()) {
+            Ok(Some(found)) if (found.kind, found.sha256) == (dataset.kind, dataset.sha256) => {}
+            Ok(Some(found)) => {
+                dataset.changed_to_sha256 = Some(found.sha256);
+                let what = match found.kind {
+                    Kind::File => "file",
+                    Kind::Directory => "folder",
+                };
+                let message = format!(
+                    "{name} changed while the session ran: the {what} {} holds other bytes than \
+                     at the start, which are the ones that were recorded",
+                    dataset.path
+                );
+                warnings.push(Warning { code: "data-changed", message });
+            }
+            Ok(None) => {}
+            Err(error @ FingerprintError::File(crate::files::FileError::Interrupted)) => {
+                return Err(error.into());
+            }
+            Err(error) => {
+                let message = format!("{name} could not be read again: {error}");
+                warnings.push(Warning { code: "data-gone", message });
+            }
+        }
+    }
+    Ok((datasets, warnings))
+}
+
+/// The points of a metric of a session, open or ended, in the order of their steps; none when it has
+/// no steps.
+pub fn metric_points(
+    reader: &Reader<'_>,
+    session: &str,
+    name: &crate::names::MetricName,
+) -> Result<Vec<series::SeriesPoint>, RecordError> {
+    let split = name.split.map_or("", |split| split.as_str());
+    if let Some(payload) = reader.series(session, split, &name.name)? {
+        return Ok(series::decode(&objects::read(reader.layout(), &payload)?)?);
+    }
+    let ended = reader.training(session)?.is_none_or(|row| row.state == TrainingState::Completed);
+    if ended {
+        return Ok(Vec::new());
+    }
+    let mut points = facts::points(reader.layout(), &known(reader, session)?)?;
+    Ok(points.remove(name).unwrap_or_default())
+}
