@@ -10,6 +10,7 @@ mod output;
 mod render;
 mod settings;
 mod tables;
+mod unordered;
 
 use std::process::ExitCode;
 
