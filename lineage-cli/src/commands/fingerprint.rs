@@ -1,6 +1,6 @@
 //! `lineage fingerprint`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lineage_core::context::Context;
 use lineage_core::digest::{Kind, Sha256};
@@ -96,37 +96,23 @@ pub(crate) fn run(
     if args.merge {
         return unordered::merge(&args.paths, output);
     }
-    let named = global.registry.is_some();
-    let found = match settings::layout(global) {
-        Ok(layout) => settings::with_context(global, output, None, |context| {
-            let registry = Registry::open_read_only(&layout, context)?;
-            let options = options(args, Some(&registry), context)?;
-            let cache = args.tables.cache().then(|| Cache::open(&layout, context)).flatten();
-            registry.read(|reader| all(args, &options, Some(reader), cache.as_ref(), output))
-        })?,
-        Err(error) if named => return Err(error),
-        Err(_) => settings::with_context(global, output, None, |context| {
-            all(args, &options(args, None, context)?, None, None, output)
-        })?,
-    };
+    let (options, found) = settings::perhaps_reading(global, output, |registry, context| {
+        let options = options(args, registry.map(|(registry, _)| registry), context)?;
+        let Some((registry, layout)) = registry else {
+            let found = all(args, &options, None, None, output)?;
+            return Ok((options, found));
+        };
+        let cache = args.tables.cache().then(|| Cache::open(layout, context)).flatten();
+        let found =
+            registry.read(|reader| all(args, &options, Some(reader), cache.as_ref(), output))?;
+        Ok((options, found))
+    })?;
     let mut lines = Vec::new();
     for (path, (found, sum)) in args.paths.iter().zip(found) {
         if args.unordered && sum.is_none() {
             return Err(unordered::no_rows(path, &found));
         }
-        if let Some(problem) = &found.table_problem {
-            output.warning(&format!(
-                "{}: not readable as a table: {}",
-                path.display(),
-                render::safe(problem)
-            ));
-        }
-        for (inside, stand_in) in &found.stand_ins {
-            output.warning(&format!(
-                "{} is {stand_in}, not the real file",
-                path.join(inside).display()
-            ));
-        }
+        warn(path, &found, &options, output);
         lines.push(line(slashed(path)?, found, sum.as_ref()));
     }
     output.stream(
@@ -135,6 +121,25 @@ pub(crate) fn run(
         |line| line.sha256.to_string(),
         || text(&lines, args.columns),
     )
+}
+
+/// What is worth knowing of how a path was read.
+fn warn(path: &Path, found: &Fingerprint, options: &TableOptions, output: &Output) {
+    let shown = path.display();
+    if let Some(problem) = &found.table_problem {
+        let problem = render::safe(problem);
+        output.warning(&format!("{shown}: not readable as a table: {problem}"));
+    } else if let Some(unused) = options.unused_for(found.table.as_ref().map(|t| t.format)) {
+        output.warning(&format!("{shown}: {unused}"));
+    }
+    let table = found.table.as_ref();
+    if let Some(doubt) = table.and_then(|table| table.doubtful_delimiter(options)) {
+        output.warning(&format!("{shown} has {doubt}"));
+    }
+    for (inside, stand_in) in &found.stand_ins {
+        let inside = path.join(inside);
+        output.warning(&format!("{} is {stand_in}, not the real file", inside.display()));
+    }
 }
 
 /// The paths; one that names no file and holds a wildcard as the files that it matches, for shells

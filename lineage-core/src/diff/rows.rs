@@ -183,7 +183,38 @@ fn joined(error: crate::frames::JoinError, (left, right): (&Path, &Path)) -> Dif
             FingerprintError::Changed { path: right.to_owned() }.into()
         }
         JoinError::Frames(error) => frames(error, left),
-        error => DiffError::Key(error.to_string()),
+        error => DiffError::Key(with_paths(&error, (left, right))),
+    }
+}
+
+/// What is wrong with the key, with the tables by their paths.
+#[cfg(feature = "polars")]
+fn with_paths(error: &crate::frames::JoinError, (left, right): (&Path, &Path)) -> String {
+    use crate::frames::{JoinError, Side};
+
+    let of = |side: &Side| match side {
+        Side::Left => left.display(),
+        Side::Right => right.display(),
+    };
+    match error {
+        JoinError::KeyMissing { column, side } => {
+            format!("{} has no column \"{column}\", which the key names", of(side))
+        }
+        JoinError::KeyAmbiguous { column, side } => {
+            format!("{} has more than one column \"{column}\", which the key names", of(side))
+        }
+        JoinError::KeyKinds { column, left: kind_left, right: kind_right } => format!(
+            "the key column \"{column}\" is {kind_left} in {} and {kind_right} in {}; give both the same \
+             kind (for a CSV: a schema)",
+            left.display(),
+            right.display()
+        ),
+        JoinError::KeyRepeated { side, key, rows: (first, again), repeated } => format!(
+            "the key is not unique in {}: rows {first} and {again} (counted from 0) both have {key}, and \
+             {repeated} of its rows have a key that stood earlier; add a column to the key",
+            of(side)
+        ),
+        error => error.to_string(),
     }
 }
 

@@ -3,6 +3,7 @@
 use super::gather::{Gathered, GatheredArtifact, GatheredDataset};
 use super::{RecordError, RecordRequest, Warning, unrepaired_warnings};
 use crate::digest::Sha256;
+use crate::fingerprint::TableOptions;
 use crate::inspect::Verdict;
 use crate::owed::Unrepaired;
 use crate::store::{Reader, Registry, StoreError};
@@ -25,6 +26,7 @@ pub(super) fn of(
         twins = shared_bytes(reader, found, &mut warnings)?;
         artifact(reader, request, found, &mut warnings)
     })?;
+    readings(request, gathered, &mut warnings);
     datasets(gathered, &mut warnings);
     Ok((twins, warnings))
 }
@@ -153,16 +155,29 @@ fn artifact(
     Ok(())
 }
 
+/// Datasets that were perhaps not read as they were meant to be.
+fn readings(request: &RecordRequest, gathered: &Gathered, warnings: &mut Vec<Warning>) {
+    let mut warn = |code, message| warnings.push(Warning { code, message });
+    let columns = request.schema.as_ref().map(|schema| schema.columns.clone());
+    let options = TableOptions { columns, ..request.tables.clone() };
+    for GatheredDataset { path, found, .. } in &gathered.datasets {
+        if let Some(problem) = &found.table_problem {
+            let message = format!("{path} is recorded as a file, not as a table: {problem}");
+            warn("table-unreadable", message);
+        } else if let Some(unused) = options.unused_for(found.table.as_ref().map(|t| t.format)) {
+            warn("options-unused", format!("{path}: {unused}"));
+        }
+        let doubt = found.table.as_ref().and_then(|table| table.doubtful_delimiter(&options));
+        if let Some(doubt) = doubt {
+            warn("delimiter-doubtful", format!("{path} has {doubt}"));
+        }
+    }
+}
+
 fn datasets(gathered: &Gathered, warnings: &mut Vec<Warning>) {
     let mut warn = |code, message| warnings.push(Warning { code, message });
     let held_out = |role: &str| matches!(role, "validation" | "test");
     for (index, a) in gathered.datasets.iter().enumerate() {
-        if let Some(problem) = &a.found.table_problem {
-            warn(
-                "table-unreadable",
-                format!("{} is recorded as a file, not as a table: {problem}", a.path),
-            );
-        }
         for b in &gathered.datasets[index + 1..] {
             let bytes = (a.found.kind, a.found.sha256) == (b.found.kind, b.found.sha256);
             if !bytes && !same_rows(a, b) {
