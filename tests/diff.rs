@@ -121,7 +121,7 @@ fn changes_of_the_schema_are_named() {
     let env = Env::empty();
     env.write("a.csv", "id,amount,city\n1,2,x\n2,3,\n");
     env.write("b.csv", "id,city,amount,country\n1,x,2.5,DE\n2,,3,FR\n");
-    let found = compared(&env, &["a.csv", "b.csv"], "different");
+    let found = compared(&env, &["a.csv", "b.csv"], "not-comparable");
     let table = &found["data"]["table"];
     assert_eq!(table["reordered"], true);
     assert_eq!(table["first_rows_same"], Value::Null);
@@ -133,7 +133,7 @@ fn changes_of_the_schema_are_named() {
         .collect();
     assert_eq!(changes, [("amount", "type"), ("country", "added")]);
     insta::assert_snapshot!(env.run(&["diff", "a.csv", "b.csv"]), @"
-    different: a.csv → b.csv
+    not comparable as read: a.csv → b.csv
       rows     2
       columns  3 → 4  (1 added, 1 of another type, 2 the same, in another order)
 
@@ -141,8 +141,11 @@ fn changes_of_the_schema_are_named() {
       amount   type    int → float64  0
       country  added   string         0
     ------- stderr -------
-    hint: --key COL names the rows, --drift says how far distributions have moved
+    hint: say what types the columns of both texts have: --schema FILE
     ");
+    // An empty column has other values, whatever its type would be.
+    env.write("empty.csv", "id,amount,city\n1,,x\n2,,\n");
+    compared(&env, &["a.csv", "empty.csv"], "different");
     env.write("c.csv", "city,id,amount\nx,1,2\n,2,3\n");
     compared(&env, &["a.csv", "c.csv"], "reordered-columns");
     let ran = shown(&env, &["a.csv", "c.csv"]);
@@ -180,6 +183,38 @@ fn inferred_types_against_others_are_not_comparable_as_read() {
         r#"{"columns": [{"name": "id", "type": "int"}, {"name": "code", "type": "string"}]}"#,
     );
     compared(&env, &["plain.csv", "typed.parquet", "--schema", "s.json"], "re-encoded");
+}
+
+#[test]
+fn flags_for_texts_are_missed_when_neither_side_is_one() {
+    let env = Env::empty();
+    sales_as_parquet(&env, "a.parquet", 3);
+    sales_as_parquet(&env, "b.parquet", 4);
+    env.write("c.csv", sales(4, &[]));
+    let with = |right| ["diff", "a.parquet", right, "--like", "a.parquet"];
+    let ran = env.run(&with("b.parquet")).ok();
+    let ran = ran.says("warning: a.parquet: it is Parquet; not used: the schema");
+    ran.says("warning: b.parquet: it is Parquet; not used: the schema");
+    assert_eq!(env.run(&with("c.csv")).ok().stderr, "");
+}
+
+#[test]
+fn a_damaged_registry_that_was_not_named_is_no_obstacle() {
+    let env = Env::with_versions(1);
+    for name in ["registry.db-wal", "registry.db-shm"] {
+        let _ = std::fs::remove_file(env.path(".lineage").join(name));
+    }
+    env.write(".lineage/registry.db", "not a database");
+    env.write("a.csv", sales(3, &[]));
+    env.write("b.csv", sales(3, &[1]));
+    let commands: [&[&str]; 2] = [&["fingerprint", "a.csv"], &["diff", "a.csv", "b.csv"]];
+    for arguments in commands {
+        let ran = env.run(arguments).ok();
+        ran.says("is not a sound lineage registry").says("going on without it: every byte is read");
+        let named = [arguments, &["-R", ".lineage"]].concat();
+        env.refused(&named, 4, "registry-corrupt", "is not a sound lineage registry");
+    }
+    assert_eq!(env.read(".lineage/registry.db"), "not a database");
 }
 
 #[test]
@@ -289,9 +324,9 @@ fn a_key_that_does_not_fit_is_refused() {
     env.write("c.bin", "x");
     env.write("m/a.csv", "id\n1\n");
     for (arguments, message) in [
-        (&["a.csv", "b.csv", "--key", "nope"][..], "no column \"nope\""),
-        (&["a.csv", "b.csv", "--key", "id"], "not unique in the left table"),
-        (&["b.csv", "a.csv", "--key", "id"], "not unique in the right table"),
+        (&["a.csv", "b.csv", "--key", "nope"][..], "a.csv has no column \"nope\""),
+        (&["a.csv", "b.csv", "--key", "id"], "not unique in a.csv: rows 0 and 1"),
+        (&["b.csv", "a.csv", "--key", "id"], "not unique in a.csv: rows 0 and 1"),
         (&["a.csv", "b.csv", "--key", "n", "--key", "n"], "names the column \"n\" twice"),
         (
             &["a.csv", "c.bin", "--key", "id"],
@@ -564,11 +599,14 @@ fn what_was_not_read_again_is_said() {
         env.finish(command.env("LINEAGE_TEST_NOW", "2099-01-01T00:00:00.000000Z").output().unwrap())
     };
     let ran = late(&["diff", "a.csv", "b.csv"]).ok();
-    assert!(!ran.stdout.contains("not read again"), "{ran}");
+    assert!(!ran.stdout.contains("digests not taken again"), "{ran}");
     let ran = late(&["diff", "a.csv", "b.csv"]).ok();
-    assert!(ran.stdout.contains("not read again, as unchanged since: a.csv, b.csv"), "{ran}");
+    assert!(
+        ran.stdout.contains("digests not taken again, as unchanged since: a.csv, b.csv"),
+        "{ran}"
+    );
     let ran = late(&["diff", "a.csv", "b.csv", "--rehash"]).ok();
-    assert!(!ran.stdout.contains("not read again"), "{ran}");
+    assert!(!ran.stdout.contains("digests not taken again"), "{ran}");
 }
 
 #[test]

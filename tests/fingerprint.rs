@@ -188,6 +188,97 @@ fn a_folder_of_tables_is_one_table_when_asked() {
 }
 
 #[test]
+fn flags_that_a_file_has_no_use_for_are_missed() {
+    let env = Env::new();
+    env.write("a.csv", "x;y\n1;2\n");
+    env.write("a.ndjson", "{\"x\":1,\"y\":2}\n");
+    env.write("a.bin", "x");
+    env.write("names.txt", "x\ny\n");
+    env.write("m/a.csv", "x,y\n1,2\n");
+    let all = ["--schema", "names.txt", "--delimiter", ";"];
+    let run = |path: &str| env.run(&[&["fingerprint", path], &all[..]].concat()).ok();
+    assert_eq!(run("a.csv").stderr, "");
+    let ran = run("a.ndjson");
+    ran.says("warning: a.ndjson: it is NDJSON; not used: the delimiter (for CSV and TSV)\n");
+    for path in ["a.bin", "m"] {
+        run(path).says(&format!(
+            "warning: {path}: it is not read as a table; not used: the schema (for CSV, TSV and NDJSON), \
+             the delimiter"
+        ));
+    }
+    let arguments = ["record", "fraud", "--data", "training=a.csv", "--data", "x=a.bin", "--json"];
+    let recorded = env.run(&[&arguments[..], &all[..]].concat()).ok().json();
+    assert_eq!(recorded["datasets"][0]["rows"], 1);
+    assert_eq!(recorded["warnings"][0]["code"], "options-unused");
+    assert!(recorded["warnings"][0]["message"].as_str().unwrap().starts_with("a.bin: it is not"));
+}
+
+#[test]
+fn a_delimiter_that_was_perhaps_meant_is_named() {
+    let env = Env::new();
+    for (name, text, shown) in [
+        ("a.csv", "x;y\n1;2\n", ";"),
+        ("b.csv", "x\ty\n1\t2\n", "\\t"),
+        ("c.tsv", "x,y\n1,2\n", ","),
+    ] {
+        env.write(name, text);
+        let ran = env.run(&["fingerprint", name]).ok();
+        let doubt = format!("is it separated by {shown}? give --delimiter '{shown}'");
+        ran.says(&format!("warning: {name} has one column, named \"x")).says(&doubt);
+        assert_eq!(env.run(&["fingerprint", name, "--delimiter", shown]).ok().stderr, "");
+        let data = format!("training={name}");
+        let arguments = ["record", "fraud", "--data", &data];
+        env.run(&arguments).ok().says(&doubt);
+    }
+    env.write("one.csv", "x\n1;2\n");
+    assert_eq!(env.run(&["fingerprint", "one.csv"]).ok().stderr, "");
+}
+
+#[test]
+fn a_schema_names_the_columns_of_a_csv_without_a_header() {
+    let env = Env::empty();
+    env.write("bare.csv", "1,2.5\n2,3\n");
+    env.write("headed.csv", "id,amount\n1,2.5\n2,3\n");
+    env.write(
+        "schema.json",
+        r#"{"columns":[{"name":"id","type":"int"},{"name":"amount","type":"decimal"}]}"#,
+    );
+    env.write("names.txt", "id\namount\n");
+    env.write("one.txt", "id\n");
+    env.write("parts/a.csv", "1,2.5\n");
+    env.write("parts/b.csv", "2,3\n");
+    let content = |arguments: &[&str], schema: &str| {
+        let arguments = [&["fingerprint"], arguments, &["--schema", schema]].concat();
+        env.json(&arguments, "lineage.fingerprint/1")["content_sha256"].clone()
+    };
+    for schema in ["schema.json", "names.txt"] {
+        let headed = content(&["headed.csv"], schema);
+        assert_eq!(content(&["bare.csv", "--no-header"], schema), headed);
+        assert_eq!(content(&["parts", "--table", "--no-header", "--unordered"], schema), headed);
+    }
+    let arguments = ["fingerprint", "bare.csv", "--no-header", "--schema", "one.txt"];
+    env.refused(&arguments, 2, "not-as-declared", "column 2 \"column_2\" is not in the schema");
+    let key = ["diff", "bare.csv", "bare.csv", "--no-header", "--schema", "names.txt"];
+    env.run(&key).ok();
+}
+
+#[test]
+fn why_a_table_cannot_be_a_model_for_others_is_said() {
+    let env = Env::empty();
+    env.write("a.csv", "x\n1\n");
+    env.write("ragged.csv", "x,y\n1\n");
+    env.write("notes.txt", "x");
+    env.write("m/a.csv", "x\n1\n");
+    for (like, message) in [
+        ("ragged.csv", "ragged.csv is not a table that can be read: line 2"),
+        ("notes.txt", "notes.txt is not a table that can be read: its name is not that of a table"),
+        ("m", "m is not a table that can be read: it is a folder"),
+    ] {
+        env.refused(&["fingerprint", "a.csv", "--like", like], 2, "usage", message);
+    }
+}
+
+#[test]
 fn files_that_are_not_one_table_are_refused() {
     let env = Env::empty();
     env.write("parts/a.csv", "id,amount\n1,2\n");

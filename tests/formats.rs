@@ -222,6 +222,11 @@ fn every_document_of_the_command_line_fits_its_schema() {
     all.one(&["checkout", "fraud@4", "out"], 0);
     all.one(&["verify"], 0);
     all.check(&["fingerprint", "train.csv", "parts", "v1/model.bin"], 0);
+    let part = all.one(&["fingerprint", "train.csv", "--unordered"], 0);
+    all.schemas["fingerprint"].needs(&part, "/unordered/sum", json!("0"));
+    all.env.write("part.json", part.to_string());
+    let merged = all.one(&["fingerprint", "--merge", "part.json"], 0);
+    all.schemas["fingerprint-merge"].needs(&merged, "/unordered/rows", json!(-1));
     let pickle = testdata("models/evil-build.pkl");
     let inspected = all.one(&["inspect", &pickle.to_string_lossy(), "--refuse", "dangerous"], 3);
     all.schemas["inspect"].needs(&inspected, "/verdict", json!("fine"));

@@ -41,4 +41,5 @@ mod schema;
 mod story;
 mod tables;
 mod tidy;
+mod unordered;
 mod verify;

@@ -8,5 +8,6 @@ mod large_csv;
 mod properties;
 mod texts;
 mod types;
+mod unordered;
 mod values;
 mod vectors;

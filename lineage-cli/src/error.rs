@@ -438,6 +438,10 @@ impl From<RecordError> for CliError {
                 ErrorKind::NotFound,
                 "name the role: --like fraud@3:test; `lineage show` lists the datasets",
             ),
+            RecordError::NoTable { .. } => with(
+                ErrorKind::Usage,
+                "name another table with --like, or its columns with --schema",
+            ),
             RecordError::Object(error) => error.into(),
             RecordError::KeyReused { .. } => {
                 with(ErrorKind::KeyReused, "use a new --idempotency-key for a new training run")

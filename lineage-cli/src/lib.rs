@@ -11,6 +11,7 @@ mod output;
 mod render;
 mod settings;
 mod tables;
+mod unordered;
 
 use std::process::ExitCode;
 

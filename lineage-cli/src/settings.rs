@@ -188,6 +188,32 @@ pub(crate) fn writing<T>(
     })
 }
 
+/// For a command that reads and can do without a registry: `work` gets none where there is none, or, with
+/// a warning, where it cannot be read. One that was named with -R must be there and sound.
+pub(crate) fn perhaps_reading<T>(
+    global: &Global,
+    output: &Output,
+    work: impl FnOnce(Option<(&Registry, &Layout)>, &Context<'_>) -> Result<T, CliError>,
+) -> Result<T, CliError> {
+    let named = global.registry.is_some();
+    let layout = layout(global);
+    with_context(global, output, None, |context| match layout {
+        Err(error) if named => Err(error),
+        Err(_) => work(None, context),
+        Ok(layout) => match Registry::open_read_only(&layout, context) {
+            Ok(registry) => work(Some((&registry, &layout)), context),
+            Err(error) if named => Err(error.into()),
+            Err(error) => {
+                output.warning(&format!(
+                    "{error}; going on without it: every byte is read, and a metadata.json that lineage \
+                     wrote is a file like others"
+                ));
+                work(None, context)
+            }
+        },
+    })
+}
+
 /// Opens the registry for a command that only reads.
 pub(crate) fn reading<T>(
     global: &Global,

@@ -24,7 +24,7 @@ pub(crate) struct TableArgs {
     /// The character between the fields of a CSV; `\t` is a tab
     #[arg(long, value_name = "CHAR", help_heading = "Tables")]
     delimiter: Option<String>,
-    /// The first record of a CSV holds values; its columns are column_1, column_2, …
+    /// The first record of a CSV holds values; its columns are column_1, column_2, … or those of --schema
     #[arg(long, help_heading = "Tables")]
     no_header: bool,
     /// Read a folder of tables as one table, its files in the order of their paths
@@ -110,10 +110,5 @@ fn columns_like(
             registry.read(|reader| DeclaredSchema::of_version(reader, &reference, role, like))?
         );
     }
-    DeclaredSchema::of_file(Path::new(like), context.observer)?.ok_or_else(|| {
-        CliError::new(
-            ErrorKind::Usage,
-            format!("--like {like}: the file is not a table whose columns can be read"),
-        )
-    })
+    Ok(DeclaredSchema::of_file(Path::new(like), context.observer)?)
 }

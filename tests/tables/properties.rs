@@ -9,11 +9,11 @@ use super::types::{Carrier, Dice, plain_type, some_type};
 use super::values::{self, Carried, Column, Value};
 use super::{arrays, texts};
 
-fn cases(cases: u32) -> ProptestConfig {
+pub fn cases(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 
-fn rows(columns: &[Column]) -> usize {
+pub fn rows(columns: &[Column]) -> usize {
     columns.first().map_or(0, |column| column.values.len())
 }
 
@@ -23,13 +23,13 @@ fn digest(batches: &[RecordBatch]) -> TableDigest {
 }
 
 /// The columns in the first types that hold them.
-fn plain(columns: &[Column]) -> RecordBatch {
+pub fn plain(columns: &[Column]) -> RecordBatch {
     let types = columns.iter().map(|c| plain_type(&c.kind, &c.values.iter().collect::<Vec<_>>()));
     arrays::batch(columns, &types.collect::<Vec<_>>(), rows(columns))
 }
 
 /// The columns in any types that hold them and that the carrier takes.
-fn encoded(columns: &[Column], carrier: Carrier, dice: &mut Dice) -> RecordBatch {
+pub fn encoded(columns: &[Column], carrier: Carrier, dice: &mut Dice) -> RecordBatch {
     let types = columns.iter().map(|column| {
         some_type(&column.kind, &column.values.iter().collect::<Vec<_>>(), carrier, dice)
     });
@@ -37,12 +37,12 @@ fn encoded(columns: &[Column], carrier: Carrier, dice: &mut Dice) -> RecordBatch
 }
 
 /// Rows of all columns.
-fn part(columns: &[Column], range: std::ops::Range<usize>) -> Vec<Column> {
+pub fn part(columns: &[Column], range: std::ops::Range<usize>) -> Vec<Column> {
     let one = |c: &Column| Column { values: c.values[range.clone()].to_vec(), ..c.clone() };
     columns.iter().map(one).collect()
 }
 
-fn has_empty_struct(kind: &ColumnKind) -> bool {
+pub fn has_empty_struct(kind: &ColumnKind) -> bool {
     match kind {
         ColumnKind::List(of) => has_empty_struct(of),
         ColumnKind::Map(key, of) => has_empty_struct(key) || has_empty_struct(of),
@@ -95,7 +95,7 @@ proptest! {
 }
 
 /// Makes one of nine changes, of which some may change nothing.
-fn alter(
+pub fn alter(
     columns: &mut [Column],
     change: usize,
     (place, row, other): (usize, usize, usize),

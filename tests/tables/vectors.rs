@@ -4,7 +4,7 @@ use std::fs;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, i256};
-use lineage_core::table::{ColumnKind, TableDigest, TableError, digest_batches};
+use lineage_core::table::{ColumnKind, RowSum, TableDigest, TableError, digest_batches};
 use serde_json::Value as Json;
 
 use super::arrays;
@@ -70,13 +70,31 @@ fn check(case: &Json, rows: usize, columns: &[CaseColumn], data_types: &[DataTyp
     for split in splits {
         let context = format!("{}, {data_types:?}, {split} rows at a time", case["name"]);
         compare(case, &digest(&whole, *split), &context);
+        let sum = unordered(&whole, *split);
+        assert_eq!(sum.rows(), rows as u64, "{context}");
+        assert_eq!(sum.sha256().to_string(), case["unordered_sha256"], "{context}");
     }
 }
 
-fn digest(whole: &RecordBatch, rows: usize) -> TableDigest {
+fn split(whole: &RecordBatch, rows: usize) -> impl Iterator<Item = RecordBatch> {
     let starts = (0..whole.num_rows()).step_by(rows.min(whole.num_rows()).max(1));
-    let batches = starts.map(|start| whole.slice(start, rows.min(whole.num_rows() - start)));
-    digest_batches::<TableError>(whole.schema_ref(), batches.map(Ok)).unwrap()
+    starts.map(move |start| whole.slice(start, rows.min(whole.num_rows() - start)))
+}
+
+fn digest(whole: &RecordBatch, rows: usize) -> TableDigest {
+    let batches = split(whole, rows).map(Ok);
+    digest_batches::<TableError>(whole.schema_ref(), batches).unwrap()
+}
+
+/// The sum of the rows, the last ones first.
+fn unordered(whole: &RecordBatch, rows: usize) -> RowSum {
+    let fields = whole.schema_ref().fields().iter();
+    let columns = fields.map(|field| (field.name().clone(), ColumnKind::of(field).unwrap()));
+    let mut sum = RowSum::new(columns.collect());
+    let mut batches: Vec<_> = split(whole, rows).collect();
+    batches.reverse();
+    batches.iter().for_each(|batch| sum.push(batch).unwrap());
+    sum
 }
 
 fn compare(case: &Json, found: &TableDigest, context: &str) {

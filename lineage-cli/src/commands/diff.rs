@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use lineage_core::context::Context;
-use lineage_core::diff::{self, DataDifference, DiffOptions, Verdict, VersionDifference};
+use lineage_core::diff::{self, DataDifference, DataSide, DiffOptions, Verdict, VersionDifference};
 use lineage_core::fingerprint::{Readings, TableOptions, Typing};
 use lineage_core::layout::slashed;
 use lineage_core::names::Reference;
@@ -126,23 +126,33 @@ fn files(
     let compare = |registry: Option<&Registry>, cache: Option<Cache>, context: &Context<'_>| {
         let tables = table_options(args, registry, context)?;
         let options = options(args, &tables, cache.as_ref());
-        match registry {
+        let found = match registry {
             Some(registry) => registry.read(|reader| {
-                Ok(diff::files(Some(reader), left, right, &options, context.observer)?)
-            }),
-            None => Ok(diff::files(None, left, right, &options, context.observer)?),
-        }
+                let found = diff::files(Some(reader), left, right, &options, context.observer)?;
+                Ok::<_, CliError>(found)
+            })?,
+            None => diff::files(None, left, right, &options, context.observer)?,
+        };
+        warn_of_unused(&found, &tables, output);
+        Ok(found)
     };
-    let layout = settings::layout(global);
-    settings::with_context(global, output, None, |context| match layout {
-        Ok(layout) => {
-            let registry = Registry::open_read_only(&layout, context)?;
-            let cache = args.tables.cache().then(|| Cache::open(&layout, context)).flatten();
-            compare(Some(&registry), cache, context)
+    settings::perhaps_reading(global, output, |registry, context| match registry {
+        Some((registry, layout)) => {
+            let cache = args.tables.cache().then(|| Cache::open(layout, context)).flatten();
+            compare(Some(registry), cache, context)
         }
-        Err(error) if global.registry.is_some() => Err(error),
-        Err(_) => compare(None, None, context),
+        None => compare(None, None, context),
     })
+}
+
+/// Says what of the flags neither side has a use for; one side is often the model of the other.
+fn warn_of_unused(found: &DataDifference, tables: &TableOptions, output: &Output) {
+    let readable = |side: &&DataSide| side.table_problem.is_none();
+    let sides = found.left.iter().chain(&found.right).filter(readable);
+    let unused = sides.map(|side| Some((&side.path, tables.unused_for(side.format)?)));
+    for (path, unused) in unused.collect::<Option<Vec<_>>>().into_iter().flatten() {
+        output.warning(&format!("{path}: {unused}"));
+    }
 }
 
 fn versions(
@@ -215,11 +225,13 @@ impl Shown {
         let data = self.data.as_ref()?;
         if self.verdict == Verdict::NotComparable {
             let mut sides = data.left.iter().chain(&data.right);
-            let typed = sides.find(|side| side.typing != Some(Typing::Inferred))?;
-            let typed = render::safe(&typed.path);
-            return Some(format!(
-                "say what types the columns of the text have: --like {typed}, or --schema FILE"
-            ));
+            let typed = sides.find(|side| side.typing != Some(Typing::Inferred));
+            return Some(match typed.map(|typed| render::safe(&typed.path)) {
+                Some(typed) => format!(
+                    "say what types the columns of the text have: --like {typed}, or --schema FILE"
+                ),
+                None => "say what types the columns of both texts have: --schema FILE".to_owned(),
+            });
         }
         let known = data.table.as_ref().is_none_or(|table| table.is_one_longer());
         let open = self.verdict == Verdict::Different && !known && !rows_named;

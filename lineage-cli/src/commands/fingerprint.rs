@@ -1,23 +1,25 @@
 //! `lineage fingerprint`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lineage_core::context::Context;
 use lineage_core::digest::{Kind, Sha256};
 use lineage_core::fingerprint::{
     Fingerprint, Input, Readings, TableOptions, Typing, files_of_glob, fingerprint_unless_known,
+    fingerprint_unordered,
 };
 use lineage_core::layout::slashed;
 use lineage_core::lookup;
 use lineage_core::profile::{ColumnProfile, TableProfile};
 use lineage_core::store::{Cache, Reader, Registry};
-use lineage_core::table::{ColumnDigest, ColumnKind};
+use lineage_core::table::{ColumnDigest, ColumnKind, RowSum};
 use serde::Serialize;
 
 use crate::args::Global;
 use crate::error::{CliError, ErrorKind};
 use crate::output::Output;
 use crate::tables::TableArgs;
+use crate::unordered::{self, Unordered};
 use crate::{render, settings};
 
 /// Print the digests of files and folders; of tables also those of their content
@@ -26,12 +28,16 @@ use crate::{render, settings};
 /// project, files that are unchanged since they were last read are not read again, which the output
 /// says, and the metadata.json that lineage wrote into a model's folder is left out, as it is when the
 /// model is recorded. Nothing else is written, and no registry is needed.
+///
+/// With --unordered tables get a second digest, equal for the same rows in any order. Those of parts that
+/// were read on different machines are added up with --merge. It withstands accidents, not adversaries:
+/// who may choose rows can make two tables with one such digest.
 #[derive(clap::Args, Clone)]
 #[command(
-    after_help = "Examples:\n  lineage fingerprint data/train.csv\n  lineage fingerprint models/v3 --json\n  lineage fingerprint data/*.parquet --columns\n  lineage fingerprint data/train.csv --like data/train.parquet\n  lineage fingerprint data/train.parquet --profile\n  lineage fingerprint data/by_day --hive"
+    after_help = "Examples:\n  lineage fingerprint data/train.csv\n  lineage fingerprint models/v3 --json\n  lineage fingerprint data/*.parquet --columns\n  lineage fingerprint data/train.csv --like data/train.parquet\n  lineage fingerprint data/train.parquet --profile\n  lineage fingerprint data/by_day --hive\n  lineage fingerprint part-1.csv --schema columns.json --unordered --json > part-1.json\n  lineage fingerprint --merge part-1.json part-2.json"
 )]
 pub(crate) struct FingerprintArgs {
-    /// Files or folders
+    /// Files or folders; with --merge the documents of their parts, `-` for standard input
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// List the columns of tables
@@ -40,6 +46,12 @@ pub(crate) struct FingerprintArgs {
     /// Describe the values of each column of tables
     #[arg(long)]
     profile: bool,
+    /// Of tables also a digest of the rows in any order; not for adversaries
+    #[arg(long)]
+    unordered: bool,
+    /// Add up documents that --unordered --json wrote of parts of a table; not for adversaries
+    #[arg(long, conflicts_with_all = ["unordered", "columns", "profile", "exclude", "TableArgs"])]
+    merge: bool,
     /// Leave matching files out of folders
     #[arg(long, value_name = "GLOB")]
     exclude: Vec<String>,
@@ -62,6 +74,8 @@ struct Line {
     table_problem: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     profile: Option<TableProfile>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unordered: Option<Unordered>,
 }
 
 #[derive(Serialize)]
@@ -79,35 +93,27 @@ pub(crate) fn run(
 ) -> Result<(), CliError> {
     output.observer().listen_for_interrupts();
     let args = &FingerprintArgs { paths: expanded(&args.paths)?, ..args.clone() };
-    let named = global.registry.is_some();
-    let found = match settings::layout(global) {
-        Ok(layout) => settings::with_context(global, output, None, |context| {
-            let registry = Registry::open_read_only(&layout, context)?;
-            let options = options(args, Some(&registry), context)?;
-            let cache = args.tables.cache().then(|| Cache::open(&layout, context)).flatten();
-            registry.read(|reader| all(args, &options, Some(reader), cache.as_ref(), output))
-        })?,
-        Err(error) if named => return Err(error),
-        Err(_) => settings::with_context(global, output, None, |context| {
-            all(args, &options(args, None, context)?, None, None, output)
-        })?,
-    };
+    if args.merge {
+        return unordered::merge(&args.paths, output);
+    }
+    let (options, found) = settings::perhaps_reading(global, output, |registry, context| {
+        let options = options(args, registry.map(|(registry, _)| registry), context)?;
+        let Some((registry, layout)) = registry else {
+            let found = all(args, &options, None, None, output)?;
+            return Ok((options, found));
+        };
+        let cache = args.tables.cache().then(|| Cache::open(layout, context)).flatten();
+        let found =
+            registry.read(|reader| all(args, &options, Some(reader), cache.as_ref(), output))?;
+        Ok((options, found))
+    })?;
     let mut lines = Vec::new();
-    for (path, found) in args.paths.iter().zip(found) {
-        if let Some(problem) = &found.table_problem {
-            output.warning(&format!(
-                "{}: not readable as a table: {}",
-                path.display(),
-                render::safe(problem)
-            ));
+    for (path, (found, sum)) in args.paths.iter().zip(found) {
+        if args.unordered && sum.is_none() {
+            return Err(unordered::no_rows(path, &found));
         }
-        for (inside, stand_in) in &found.stand_ins {
-            output.warning(&format!(
-                "{} is {stand_in}, not the real file",
-                path.join(inside).display()
-            ));
-        }
-        lines.push(line(slashed(path)?, found));
+        warn(path, &found, &options, output);
+        lines.push(line(slashed(path)?, found, sum.as_ref()));
     }
     output.stream(
         "lineage.fingerprint/1",
@@ -115,6 +121,25 @@ pub(crate) fn run(
         |line| line.sha256.to_string(),
         || text(&lines, args.columns),
     )
+}
+
+/// What is worth knowing of how a path was read.
+fn warn(path: &Path, found: &Fingerprint, options: &TableOptions, output: &Output) {
+    let shown = path.display();
+    if let Some(problem) = &found.table_problem {
+        let problem = render::safe(problem);
+        output.warning(&format!("{shown}: not readable as a table: {problem}"));
+    } else if let Some(unused) = options.unused_for(found.table.as_ref().map(|t| t.format)) {
+        output.warning(&format!("{shown}: {unused}"));
+    }
+    let table = found.table.as_ref();
+    if let Some(doubt) = table.and_then(|table| table.doubtful_delimiter(options)) {
+        output.warning(&format!("{shown} has {doubt}"));
+    }
+    for (inside, stand_in) in &found.stand_ins {
+        let inside = path.join(inside);
+        output.warning(&format!("{} is {stand_in}, not the real file", inside.display()));
+    }
 }
 
 /// The paths; one that names no file and holds a wildcard as the files that it matches, for shells
@@ -156,7 +181,7 @@ fn all(
     reader: Option<&Reader<'_>>,
     cache: Option<&Cache>,
     output: &Output,
-) -> Result<Vec<Fingerprint>, CliError> {
+) -> Result<Vec<(Fingerprint, Option<RowSum>)>, CliError> {
     // In each folder, the metadata.json that lineage wrote there.
     let own = |path: &PathBuf| {
         let recorded = reader.and_then(|reader| reader.layout().recorded(path).ok());
@@ -179,10 +204,14 @@ fn all(
         })
         .collect();
     let readings = cache.map(|cache| cache as &dyn Readings);
-    Ok(fingerprint_unless_known(&inputs, readings, output.observer())?)
+    if args.unordered {
+        return Ok(fingerprint_unordered(&inputs, readings, output.observer())?);
+    }
+    let found = fingerprint_unless_known(&inputs, readings, output.observer())?;
+    Ok(found.into_iter().map(|found| (found, None)).collect())
 }
 
-fn line(path: String, found: Fingerprint) -> Line {
+fn line(path: String, found: Fingerprint, sum: Option<&RowSum>) -> Line {
     let kind = match (found.kind, &found.table) {
         (Kind::Directory, _) => "directory",
         (Kind::File, Some(_)) => "table",
@@ -211,6 +240,7 @@ fn line(path: String, found: Fingerprint) -> Line {
         columns,
         table_problem: found.table_problem,
         profile: found.table.and_then(|table| table.profile),
+        unordered: sum.map(Unordered::of),
     }
 }
 
@@ -239,6 +269,9 @@ fn text(lines: &[Line], list_columns: bool) -> String {
                 _ => "",
             };
             out.push_str(&format!("{content}  content{inferred}\n"));
+        }
+        if let Some(unordered) = &line.unordered {
+            out.push_str(&unordered.text());
         }
         match (&line.profile, &line.columns) {
             (Some(profile), _) => out.push_str(&profile_text(profile)),

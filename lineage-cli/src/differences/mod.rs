@@ -46,7 +46,7 @@ pub(crate) fn of_data(data: &DataDifference) -> String {
     if !cached.is_empty() {
         let names = listed(&cached);
         out.push_str(&format!(
-            "  not read again, as unchanged since: {names} (--rehash reads it)\n"
+            "  digests not taken again, as unchanged since: {names} (--rehash takes them)\n"
         ));
     }
     out

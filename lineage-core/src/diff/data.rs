@@ -20,7 +20,7 @@ pub enum Verdict {
     ReEncoded,
     /// The same columns in another order.
     ReorderedColumns,
-    /// One table has kinds of its own, and the other, a text, was given others by its values.
+    /// A column has two kinds, and at least one of them was given to a text by its values.
     NotComparable,
     /// Other content.
     Different,

@@ -18,15 +18,6 @@ pub use without::{KeyedDifference, TableDrift};
 /// A table that is to be read, and where it is.
 pub(super) type TableAt<'a> = (&'a Path, Option<&'a Table>);
 
-fn in_file(path: &Path, problem: ContentError) -> FingerprintError {
-    let path = path.to_owned();
-    match problem {
-        ContentError::File(error) => error.into(),
-        ContentError::Changed => FingerprintError::Changed { path },
-        problem => FingerprintError::Table { path, problem: Box::new(problem) },
-    }
-}
-
 /// An error when rows are to be compared, and this library cannot.
 pub(super) fn check_built(options: &DiffOptions<'_>) -> Result<(), DiffError> {
     let wanted = options.drift || !options.key.is_empty();
@@ -58,7 +49,7 @@ pub(super) fn follow_appended(
         return Ok(());
     }
     let leaves = leaves_of(path, table, first..end, options, observer)
-        .map_err(|problem| in_file(path, problem))?;
+        .map_err(|problem| FingerprintError::of_table(path, problem))?;
     let mut last_leaves = short.digest.columns.iter().map(|column| column.leaves.last());
     if leaves.len() == last_leaves.len() && last_leaves.by_ref().eq(leaves.iter().map(Some)) {
         difference.first_rows_same = Some(end);
@@ -137,7 +128,7 @@ pub(super) fn compare(
         let is_file = side.is_none_or(|side| side.kind == Kind::File);
         let table = table.filter(|_| is_file).ok_or(no_rows)?;
         let rows = Rows::open(path, table, options.tables, observer);
-        Ok::<_, DiffError>(rows.map_err(|problem| in_file(path, problem))?)
+        Ok::<_, DiffError>(rows.map_err(|problem| FingerprintError::of_table(path, problem))?)
     };
     let (rows_left, rows_right) = (open(left, 0)?, open(right, 1)?);
     let paths = (left.0, right.0);
@@ -169,7 +160,8 @@ fn source<'a>(
     let schema = std::sync::Arc::clone(rows.schema());
     Source::new(schema, move |columns| {
         let columns = columns.to_vec();
-        let failed = move |problem| -> SourceError { Box::new(in_file(path, problem)) };
+        let failed =
+            move |problem| -> SourceError { Box::new(FingerprintError::of_table(path, problem)) };
         let batches = rows.read().map_err(failed)?;
         let project = move |batch: Result<arrow::array::RecordBatch, ContentError>| {
             Ok(batch.map_err(failed)?.project(&columns)?)
@@ -191,7 +183,38 @@ fn joined(error: crate::frames::JoinError, (left, right): (&Path, &Path)) -> Dif
             FingerprintError::Changed { path: right.to_owned() }.into()
         }
         JoinError::Frames(error) => frames(error, left),
-        error => DiffError::Key(error.to_string()),
+        error => DiffError::Key(with_paths(&error, (left, right))),
+    }
+}
+
+/// What is wrong with the key, with the tables by their paths.
+#[cfg(feature = "polars")]
+fn with_paths(error: &crate::frames::JoinError, (left, right): (&Path, &Path)) -> String {
+    use crate::frames::{JoinError, Side};
+
+    let of = |side: &Side| match side {
+        Side::Left => left.display(),
+        Side::Right => right.display(),
+    };
+    match error {
+        JoinError::KeyMissing { column, side } => {
+            format!("{} has no column \"{column}\", which the key names", of(side))
+        }
+        JoinError::KeyAmbiguous { column, side } => {
+            format!("{} has more than one column \"{column}\", which the key names", of(side))
+        }
+        JoinError::KeyKinds { column, left: kind_left, right: kind_right } => format!(
+            "the key column \"{column}\" is {kind_left} in {} and {kind_right} in {}; give both the same \
+             kind (for a CSV: a schema)",
+            left.display(),
+            right.display()
+        ),
+        JoinError::KeyRepeated { side, key, rows: (first, again), repeated } => format!(
+            "the key is not unique in {}: rows {first} and {again} (counted from 0) both have {key}, and \
+             {repeated} of its rows have a key that stood earlier; add a column to the key",
+            of(side)
+        ),
+        error => error.to_string(),
     }
 }
 

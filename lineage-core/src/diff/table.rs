@@ -82,13 +82,19 @@ pub struct RowRange {
     pub last: u64,
 }
 
-/// Whether differences say something: not when the kinds of one table were inferred, those of the other
-/// were not, and a column of both has two kinds.
+/// Whether differences say something: not when the kinds of a table were inferred and a column of both
+/// has two kinds. Where both were inferred, a column without values differs from one with values.
 pub(super) fn comparable(left: &Table, right: &Table) -> bool {
-    let inferred = |table: &Table| table.typing == Typing::Inferred;
+    let inferred = [left, right].map(|table| table.typing == Typing::Inferred);
+    let is_empty = |column: &ColumnDigest| column.kind == ColumnKind::Null;
     let mut pairs = paired(&left.digest, &right.digest).into_iter();
-    inferred(left) == inferred(right)
-        || pairs.all(|(left, right)| right.is_none_or(|(_, right)| left.kind == right.kind))
+    inferred == [false, false]
+        || pairs.all(|(left, right)| {
+            right.is_none_or(|(_, right)| {
+                let one_empty = is_empty(left) || is_empty(right);
+                left.kind == right.kind || inferred == [true, true] && one_empty
+            })
+        })
 }
 
 impl TableDifference {
@@ -272,12 +278,15 @@ mod tests {
     }
 
     #[test]
-    fn only_inferred_kinds_against_others_are_not_comparable() {
+    fn inferred_kinds_that_differ_are_not_comparable() {
         let int = |typing| table(1, typing, &[("a", ColumnKind::Int, b"1")]);
         let text = |typing| table(1, typing, &[("a", ColumnKind::String, b"2")]);
         assert!(!comparable(&int(Typing::Inferred), &text(Typing::File)));
         assert!(!comparable(&int(Typing::Declared), &text(Typing::Inferred)));
-        assert!(comparable(&int(Typing::Inferred), &text(Typing::Inferred)));
+        assert!(!comparable(&int(Typing::Inferred), &text(Typing::Inferred)));
+        let empty = |typing| table(1, typing, &[("a", ColumnKind::Null, b"3")]);
+        assert!(comparable(&int(Typing::Inferred), &empty(Typing::Inferred)));
+        assert!(!comparable(&int(Typing::File), &empty(Typing::Inferred)));
         assert!(comparable(&int(Typing::File), &text(Typing::Declared)));
         assert!(comparable(&int(Typing::Inferred), &int(Typing::File)));
         let other = table(1, Typing::File, &[("b", ColumnKind::String, b"2")]);

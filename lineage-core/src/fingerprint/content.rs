@@ -167,6 +167,26 @@ impl TableOptions {
         if self.columns.as_ref().is_some_and(typed) { Typing::Declared } else { Typing::Inferred }
     }
 
+    /// What was not used for a file of this format (none: it is no table), in words, since it is for
+    /// texts alone.
+    pub fn unused_for(&self, format: Option<TableFormat>) -> Option<String> {
+        let is_csv = matches!(format, Some(TableFormat::Csv | TableFormat::Tsv));
+        let is_text = is_csv || format == Some(TableFormat::Ndjson);
+        let unused = [
+            (self.columns.is_some() && !is_text, "the schema (for CSV, TSV and NDJSON)"),
+            (self.delimiter.is_some() && !is_csv, "the delimiter (for CSV and TSV)"),
+            (self.no_header && !is_csv, "that there is no header (for CSV and TSV)"),
+        ];
+        let unused = unused.into_iter().filter_map(|(unused, name)| unused.then_some(name));
+        let unused: Vec<&str> = unused.collect();
+        let read = format.map_or("is not read as a table", |format| match format {
+            TableFormat::Ndjson => "is NDJSON",
+            TableFormat::Parquet => "is Parquet",
+            _ => "is Arrow IPC",
+        });
+        (!unused.is_empty()).then(|| format!("it {read}; not used: {}", unused.join(", ")))
+    }
+
     pub(super) fn dialect(&self, format: TableFormat) -> CsvOptions {
         let usual = match format {
             TableFormat::Tsv => CsvOptions::TSV,
@@ -188,6 +208,21 @@ impl TableOptions {
 }
 
 impl Table {
+    /// Whether a CSV of one column seems to have another delimiter than it was read with, in words.
+    pub fn doubtful_delimiter(&self, options: &TableOptions) -> Option<String> {
+        let is_csv = matches!(self.format, TableFormat::Csv | TableFormat::Tsv);
+        let [column] = &self.digest.columns[..] else { return None };
+        let found = column.name.chars().find(|found| matches!(found, ';' | '\t' | '|' | ','));
+        let shown = match found.filter(|_| is_csv && options.delimiter.is_none())? {
+            '\t' => "\\t".to_owned(),
+            found => found.to_string(),
+        };
+        let name: String = column.name.chars().take(60).collect();
+        Some(format!(
+            "one column, named {name:?}: is it separated by {shown}? give --delimiter '{shown}'"
+        ))
+    }
+
     /// A `lineage.table/1` document.
     pub(crate) fn to_json(&self) -> serde_json::Value {
         let mut document = json!(self);

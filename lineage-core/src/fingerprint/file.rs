@@ -69,6 +69,18 @@ pub enum FingerprintError {
     File(#[from] FileError),
 }
 
+impl FingerprintError {
+    /// What went wrong when the rows of the table at `path` were read.
+    pub(crate) fn of_table(path: &Path, problem: ContentError) -> FingerprintError {
+        let path = path.to_owned();
+        match problem {
+            ContentError::File(error) => error.into(),
+            ContentError::Changed => FingerprintError::Changed { path },
+            problem => FingerprintError::Table { path, problem: Box::new(problem) },
+        }
+    }
+}
+
 /// What is wrong with an entry of a directory.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DirectoryProblem {

@@ -11,6 +11,7 @@ mod readings;
 mod rows;
 mod stand_in;
 mod text;
+mod unordered;
 
 pub use crate::readers::partitioned::{PartitionError, files_of_glob};
 pub use crate::readers::{Compression, DeclaredColumn, SchemaError, TableFormat};
@@ -21,6 +22,7 @@ pub use file::{DirectoryProblem, FileFingerprint, FingerprintError};
 pub use readings::{FileState, Readings};
 pub use rows::{Batches, Rows};
 pub use stand_in::StandIn;
+pub use unordered::fingerprint_unordered;
 
 pub(crate) use file::Copies;
 

@@ -5,14 +5,14 @@ use std::fs::File;
 use std::io::Read;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray};
-use arrow::datatypes::SchemaRef;
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 
 use super::content::{ContentError, Digested, Partitioning, Table, TableOptions, Typing, Watched};
 use super::directory::Walk;
 use super::parallel::{self, Decoded, Job};
 use super::readings::FileState;
-use super::rows::Batches;
+use super::rows::{Batches, declared};
 use super::text::{self, Pieces};
 use crate::context::Observer;
 use crate::files::{self, FileError};
@@ -22,7 +22,7 @@ use crate::readers::csv::{Classes, Parser};
 use crate::readers::ndjson::{NdjsonColumns, NdjsonReader};
 use crate::readers::parquet::ParquetTable;
 use crate::readers::partitioned::{ListedFile, PartitionFile, Partitions, check_columns};
-use crate::readers::{Compression, TableFormat};
+use crate::readers::{Compression, DeclaredColumn, TableFormat};
 use crate::table::{ColumnKind, columns_of};
 
 /// The states of a dataset's files; none when one cannot be told.
@@ -37,16 +37,45 @@ pub(super) fn read(
     options: &TableOptions,
     observer: &dyn Observer,
 ) -> Result<Table, ContentError> {
+    let partitions = partitions(walk, options)?;
+    let reading = Reading { partitions: &partitions, options, observer };
+    let (kinds, columns, typing) = reading.kinds()?;
+    let digested = reading.digest(&kinds, columns, typing)?;
+    Ok(digested.table(partitions.format))
+}
+
+/// Gives all rows of a folder that was read as `table`, with the kinds that were found then.
+pub(super) fn each_batch(
+    walk: &Walk,
+    table: &Table,
+    options: &TableOptions,
+    observer: &dyn Observer,
+    take: &mut dyn FnMut(&RecordBatch) -> Result<(), ContentError>,
+) -> Result<(), ContentError> {
+    let partitions = partitions(walk, options)?;
+    let reading = Reading { partitions: &partitions, options, observer };
+    let keys = partitions.files.first().map_or(0, |file| file.keys.len());
+    let columns = table.digest.columns.iter();
+    let own = columns.len().checked_sub(keys).ok_or(ContentError::Changed)?;
+    let own: Columns = columns.take(own).map(|c| (c.name.clone(), c.kind.clone())).collect();
+    let kinds = reading.known_kinds(&own)?;
+    for batch in reading.batches_of_all(&kinds) {
+        let (file, batch) = batch?;
+        if observer.interrupted() {
+            return Err(FileError::Interrupted.into());
+        }
+        take(&with_keys(file, &batch)?)?;
+    }
+    Ok(())
+}
+
+fn partitions(walk: &Walk, options: &TableOptions) -> Result<Partitions, ContentError> {
     let listed = walk
         .files
         .iter()
         .map(|file| ListedFile { path: file.absolute.clone(), relative: file.relative.clone() });
     let hive = options.partitioning == Partitioning::Hive;
-    let partitions = Partitions::new(listed.collect(), hive)?;
-    let reading = Reading { partitions: &partitions, options, observer };
-    let (kinds, columns, typing) = reading.kinds()?;
-    let digested = reading.digest(&kinds, columns, typing)?;
-    Ok(digested.table(partitions.format))
+    Ok(Partitions::new(listed.collect(), hive)?)
 }
 
 struct Reading<'a> {
@@ -106,14 +135,7 @@ impl Reading<'_> {
                 Ok((Kinds::Csv(parser), columns, self.options.typing()))
             }
             TableFormat::Ndjson => {
-                let mut found = NdjsonColumns::new(self.options.columns.as_deref())?;
-                for file in files {
-                    found
-                        .read(self.text(file)?)
-                        .map_err(ContentError::from)
-                        .map_err(in_file(file))?;
-                }
-                let schema = found.finish();
+                let schema = self.ndjson_schema(self.options.columns.as_deref())?;
                 let columns = columns_of(&schema)?;
                 Ok((Kinds::Ndjson(schema), columns, self.options.typing()))
             }
@@ -129,6 +151,32 @@ impl Reading<'_> {
                 Ok((Kinds::File, columns.unwrap_or_default(), Typing::File))
             }
         }
+    }
+
+    /// What files are read with whose columns are known.
+    fn known_kinds(&self, columns: &Columns) -> Result<Kinds, ContentError> {
+        Ok(match self.partitions.format {
+            TableFormat::Csv | TableFormat::Tsv => {
+                let dialect = self.options.dialect(self.partitions.format);
+                let names: Vec<String> = columns.iter().map(|(name, _)| name.clone()).collect();
+                let no_classes = vec![Classes::NONE; names.len()];
+                Kinds::Csv(Parser::new(dialect, &names, Some(&declared(columns)), &no_classes)?)
+            }
+            TableFormat::Ndjson => Kinds::Ndjson(self.ndjson_schema(Some(&declared(columns)))?),
+            TableFormat::Parquet | TableFormat::Arrow => Kinds::File,
+        })
+    }
+
+    fn ndjson_schema(
+        &self,
+        declared: Option<&[DeclaredColumn]>,
+    ) -> Result<SchemaRef, ContentError> {
+        let mut found = NdjsonColumns::new(declared)?;
+        for file in &self.partitions.files {
+            let read = found.read(self.text(file)?);
+            read.map_err(ContentError::from).map_err(in_file(file))?;
+        }
+        Ok(found.finish())
     }
 
     /// Whether a file has the columns of the first.
@@ -176,6 +224,25 @@ impl Reading<'_> {
         })
     }
 
+    /// The batches of all files, one after another.
+    fn batches_of_all<'s>(
+        &'s self,
+        kinds: &'s Kinds,
+    ) -> impl Iterator<Item = Result<(&'s PartitionFile, RecordBatch), ContentError>> + Send {
+        let mut left = self.partitions.files.iter();
+        let mut current: Option<(&PartitionFile, Batches<'_>)> = None;
+        let mut next = move || loop {
+            if let Some((file, batches)) = &mut current
+                && let Some(batch) = batches.next()
+            {
+                return batch.map(|batch| Some((*file, batch))).map_err(in_file(file));
+            }
+            let Some(file) = left.next() else { return Ok(None) };
+            current = Some((file, self.batches(file, kinds).map_err(in_file(file))?));
+        };
+        std::iter::from_fn(move || next().transpose())
+    }
+
     fn digest(
         &self,
         kinds: &Kinds,
@@ -186,30 +253,37 @@ impl Reading<'_> {
         let keys = files.first().map_or(&[][..], |file| &file.keys);
         let mut columns = own.clone();
         columns.extend(keys.iter().map(|(key, _)| (key.clone(), ColumnKind::String)));
-        let mut left = files.iter();
-        let mut current: Option<(&PartitionFile, Batches<'_>)> = None;
-        let next = || loop {
-            if let Some((file, batches)) = &mut current
-                && let Some(batch) = batches.next()
-            {
-                return batch.map(|batch| Some((*file, batch))).map_err(in_file(file));
-            }
-            let Some(file) = left.next() else { return Ok(None) };
-            current = Some((file, self.batches(file, kinds).map_err(in_file(file))?));
-        };
+        let mut batches = self.batches_of_all(kinds);
+        let next = || batches.next().transpose();
         let decode = |(file, batch): (&PartitionFile, RecordBatch)| {
             let mut decoded = Decoded::whole(&own, &batch)?;
-            let constants = file.keys.iter().map(|(_, value)| {
-                let values = std::iter::repeat_n(value.as_deref(), decoded.rows);
-                Some(Arc::new(values.collect::<StringArray>()) as ArrayRef)
-            });
-            decoded.columns.extend(constants.collect::<Vec<_>>());
+            decoded.columns.extend(keys_of(file, decoded.rows).map(Some));
             Ok(decoded)
         };
         let job = Job { columns: &columns, profile: self.options.profile, observer: self.observer };
         let hashed = parallel::in_order(&job, next, decode)?;
         Ok(Digested::of(columns, hashed, typing))
     }
+}
+
+/// The values of a file's keys, repeated for each of its rows.
+fn keys_of(file: &PartitionFile, rows: usize) -> impl Iterator<Item = ArrayRef> {
+    file.keys.iter().map(move |(_, value)| {
+        let values = std::iter::repeat_n(value.as_deref(), rows);
+        Arc::new(values.collect::<StringArray>()) as ArrayRef
+    })
+}
+
+/// Rows of a file with the keys of its folders.
+fn with_keys(file: &PartitionFile, batch: &RecordBatch) -> Result<RecordBatch, ContentError> {
+    let mut fields: Vec<FieldRef> = batch.schema_ref().fields().iter().map(Arc::clone).collect();
+    let keys = file.keys.iter();
+    fields.extend(keys.map(|(name, _)| Arc::new(Field::new(name, DataType::Utf8, true))));
+    let mut columns = batch.columns().to_vec();
+    columns.extend(keys_of(file, batch.num_rows()));
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    let schema = Arc::new(Schema::new(fields));
+    Ok(RecordBatch::try_new_with_options(schema, columns, &options)?)
 }
 
 /// Says which file a problem is in.

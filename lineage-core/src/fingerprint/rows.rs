@@ -129,7 +129,7 @@ impl<'a> Rows<'a> {
                 self.parser()?.parse(&nothing, &mut Scratch::default())?.batch.schema()
             }
             TableFormat::Ndjson => {
-                let mut columns = NdjsonColumns::new(Some(&self.declared()))?;
+                let mut columns = NdjsonColumns::new(Some(&declared(&self.columns)))?;
                 columns.read(self.decompressed()?)?;
                 columns.finish()
             }
@@ -138,20 +138,11 @@ impl<'a> Rows<'a> {
         })
     }
 
-    /// The kinds that were found, as if they had been declared. A column without values has none.
-    fn declared(&self) -> Vec<DeclaredColumn> {
-        let column = |(name, kind): &(String, ColumnKind)| DeclaredColumn {
-            name: name.clone(),
-            kind: (*kind != ColumnKind::Null).then(|| kind.clone()),
-        };
-        self.columns.iter().map(column).collect()
-    }
-
     fn parser(&self) -> Result<Parser, ContentError> {
         let names: Vec<String> = self.columns.iter().map(|(name, _)| name.clone()).collect();
         let no_classes = vec![Classes::NONE; names.len()];
         let dialect = self.options.dialect(self.format);
-        Ok(Parser::new(dialect, &names, Some(&self.declared()), &no_classes)?)
+        Ok(Parser::new(dialect, &names, Some(&declared(&self.columns)), &no_classes)?)
     }
 }
 
@@ -159,6 +150,15 @@ impl std::fmt::Debug for Rows<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Rows").field("path", &self.path).finish_non_exhaustive()
     }
+}
+
+/// The kinds that were found, as if they had been declared. A column without values has none.
+pub(super) fn declared(columns: &[(String, ColumnKind)]) -> Vec<DeclaredColumn> {
+    let column = |(name, kind): &(String, ColumnKind)| DeclaredColumn {
+        name: name.clone(),
+        kind: (*kind != ColumnKind::Null).then(|| kind.clone()),
+    };
+    columns.iter().map(column).collect()
 }
 
 fn state(path: &Path) -> Option<FileState> {

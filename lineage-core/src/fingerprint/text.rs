@@ -76,7 +76,12 @@ fn begin<'a>(
 ) -> Result<Begun<'a>, ContentError> {
     let mut pieces = Pieces::new(open()?, dialect);
     let first = pieces.next()?;
-    let names = pieces.cutter.columns().unwrap_or_default().to_vec();
+    let mut names = pieces.cutter.columns().unwrap_or_default().to_vec();
+    // Without a header a schema names the columns by their places.
+    if let (false, Some(declared)) = (dialect.header, &options.columns) {
+        let pairs = names.iter_mut().zip(declared);
+        pairs.for_each(|(name, column)| name.clone_from(&column.name));
+    }
     let guessed = match &first {
         Some(piece) => guess(dialect, &names, piece),
         None => vec![Classes::NONE; names.len()],

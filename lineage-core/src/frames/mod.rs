@@ -2,7 +2,6 @@
 //!
 //! The rest of the library calls this with Arrow batches and gets its own types back.
 
-mod cells;
 mod convert;
 mod drift;
 mod join;

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::inspection::{self, Inspected};
-use super::{DatasetRequest, RecordError, RecordRequest};
+use super::{DatasetRequest, RecordError, RecordRequest, Warning, warnings};
 use crate::canonical;
 use crate::context::{Context, Step};
 use crate::digest::Sha256;
@@ -53,8 +53,8 @@ pub(crate) struct GatheredDataset {
     pub(crate) used: DatasetUse,
     /// Of its rows, with the columns in the order of their names.
     pub(super) content_sorted_sha256: Option<Sha256>,
-    /// Why a file that is named like a table could not be read as one.
-    pub(super) table_problem: Option<String>,
+    /// Whether it was perhaps not read as it was meant to be.
+    pub(super) warnings: Vec<Warning>,
     /// What goes to the object store: its manifest, its columns' names, its table's details.
     payloads: Vec<Vec<u8>>,
 }
@@ -63,7 +63,8 @@ impl GatheredDataset {
     /// A dataset of a session that was started before, as it was found then.
     pub(crate) fn found_before(used: DatasetUse) -> GatheredDataset {
         let payloads = Vec::new();
-        GatheredDataset { used, content_sorted_sha256: None, table_problem: None, payloads }
+        let warnings = Vec::new();
+        GatheredDataset { used, content_sorted_sha256: None, warnings, payloads }
     }
 
     fn of(
@@ -83,6 +84,7 @@ impl GatheredDataset {
             schema: schema_source(request, table.typing),
             details: details.as_deref().map(Payload::of),
         });
+        let warnings = warnings::reading(request, &path, found);
         let used = DatasetUse {
             role: dataset.role.clone(),
             name,
@@ -103,7 +105,7 @@ impl GatheredDataset {
         Ok(GatheredDataset {
             used,
             content_sorted_sha256: digest.map(|digest| digest.content_sorted_sha256),
-            table_problem: found.table_problem.clone(),
+            warnings,
             payloads: names.into_iter().chain(details).chain(manifest).collect(),
         })
     }

@@ -112,6 +112,14 @@ pub enum RecordError {
         /// As asked for.
         given: String,
     },
+    /// The file that columns should be like is no table that can be read.
+    #[error("{path} is not a table that can be read: {problem}", path = path.display())]
+    NoTable {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        problem: String,
+    },
     /// Stored bytes could not be had.
     #[error(transparent)]
     Object(#[from] crate::objects::ObjectError),
@@ -500,15 +508,23 @@ impl DeclaredSchema {
         Ok(DeclaredSchema { source, columns })
     }
 
-    /// The columns of a table file; none when it is not one.
+    /// The columns of a table file.
     pub fn of_file(
         path: &std::path::Path,
         observer: &dyn crate::context::Observer,
-    ) -> Result<Option<DeclaredSchema>, FingerprintError> {
+    ) -> Result<DeclaredSchema, RecordError> {
         let found = crate::fingerprint::fingerprint_path(path, observer)?;
+        let Some(table) = found.table else {
+            let problem = match (found.table_problem, found.kind) {
+                (Some(problem), _) => problem,
+                (None, crate::digest::Kind::Directory) => "it is a folder".to_owned(),
+                (None, crate::digest::Kind::File) => "its name is not that of a table".to_owned(),
+            };
+            return Err(RecordError::NoTable { path: path.to_owned(), problem });
+        };
         let given = path.to_string_lossy().into_owned();
         let source = SchemaSource { kind: "like".to_owned(), sha256: Some(found.sha256), given };
-        Ok(found.table.map(|table| DeclaredSchema { source, columns: declared(&table) }))
+        Ok(DeclaredSchema { source, columns: declared(&table) })
     }
 
     /// The columns of the first dataset that a version used in a role.

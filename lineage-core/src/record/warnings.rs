@@ -3,6 +3,7 @@
 use super::gather::{Gathered, GatheredArtifact, GatheredDataset};
 use super::{RecordError, RecordRequest, Warning, unrepaired_warnings};
 use crate::digest::Sha256;
+use crate::fingerprint::{Fingerprint, TableOptions};
 use crate::inspect::Verdict;
 use crate::owed::Unrepaired;
 use crate::store::{Reader, Registry, StoreError};
@@ -155,16 +156,11 @@ fn artifact(
 
 /// What is worth saying of the data.
 pub(crate) fn datasets(gathered: &Gathered) -> Vec<Warning> {
-    let mut warnings = Vec::new();
+    let mut warnings: Vec<Warning> =
+        gathered.datasets.iter().flat_map(|dataset| dataset.warnings.clone()).collect();
     let mut warn = |code, message| warnings.push(Warning { code, message });
     let held_out = |role: &str| matches!(role, "validation" | "test");
     for (index, a) in gathered.datasets.iter().enumerate() {
-        if let Some(problem) = &a.table_problem {
-            warn(
-                "table-unreadable",
-                format!("{} is recorded as a file, not as a table: {problem}", a.used.path),
-            );
-        }
         for b in &gathered.datasets[index + 1..] {
             let bytes = (a.used.kind, a.used.sha256) == (b.used.kind, b.used.sha256);
             if !bytes && !same_rows(a, b) {
@@ -200,4 +196,23 @@ fn same_rows(a: &GatheredDataset, b: &GatheredDataset) -> bool {
     };
     let (Some(a), Some(b)) = (table(a), table(b)) else { return false };
     a.0 == b.0 || a.1.is_some() && a.1 == b.1
+}
+
+/// Whether a dataset was perhaps not read as it was meant to be.
+pub(super) fn reading(request: &RecordRequest, path: &str, found: &Fingerprint) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    let mut warn = |code, message| warnings.push(Warning { code, message });
+    let columns = request.schema.as_ref().map(|schema| schema.columns.clone());
+    let options = TableOptions { columns, ..request.tables.clone() };
+    if let Some(problem) = &found.table_problem {
+        let message = format!("{path} is recorded as a file, not as a table: {problem}");
+        warn("table-unreadable", message);
+    } else if let Some(unused) = options.unused_for(found.table.as_ref().map(|t| t.format)) {
+        warn("options-unused", format!("{path}: {unused}"));
+    }
+    let doubt = found.table.as_ref().and_then(|table| table.doubtful_delimiter(&options));
+    if let Some(doubt) = doubt {
+        warn("delimiter-doubtful", format!("{path} has {doubt}"));
+    }
+    warnings
 }

@@ -86,13 +86,18 @@ fn content(rows: u64, columns: &[&ColumnDigest]) -> Sha256 {
     hasher.update(&(columns.len() as u32).to_le_bytes());
     hasher.update(&rows.to_le_bytes());
     for column in columns {
-        hasher.update(&(column.name.len() as u32).to_le_bytes());
-        hasher.update(column.name.as_bytes());
-        hasher.update(column.kind.to_string().as_bytes());
-        hasher.update(&[0]);
+        put_column(&mut hasher, &column.name, &column.kind);
         hasher.update(column.sha256.as_bytes());
     }
     hasher.finish()
+}
+
+/// A column's name and kind, as they stand in the digests of tables.
+pub(super) fn put_column(hasher: &mut Hasher, name: &str, kind: &ColumnKind) {
+    hasher.update(&(name.len() as u32).to_le_bytes());
+    hasher.update(name.as_bytes());
+    hasher.update(kind.to_string().as_bytes());
+    hasher.update(&[0]);
 }
 
 /// The leaf that is being filled.
@@ -244,12 +249,20 @@ pub(crate) fn check_columns(
     expected: &[(String, ColumnKind)],
     found: &Schema,
 ) -> Result<(), TableError> {
-    let found = columns_of(found)?;
-    let at = (0..expected.len().max(found.len())).find(|i| expected.get(*i) != found.get(*i));
-    let Some(index) = at else { return Ok(()) };
+    match first_difference(expected, &columns_of(found)?) {
+        None => Ok(()),
+        Some((index, expected, found)) => Err(TableError::Columns { index, found, expected }),
+    }
+}
+
+/// The first place, from 0, at which two lists of columns differ, and what each has there.
+pub(super) fn first_difference(
+    left: &[(String, ColumnKind)],
+    right: &[(String, ColumnKind)],
+) -> Option<(usize, String, String)> {
+    let at = (0..left.len().max(right.len())).find(|at| left.get(*at) != right.get(*at))?;
     let word = |column: Option<&(String, ColumnKind)>| {
         column.map_or_else(|| "missing".to_owned(), |(name, kind)| format!("{name}: {kind}"))
     };
-    let (found, expected) = (word(found.get(index)), word(expected.get(index)));
-    Err(TableError::Columns { index, found, expected })
+    Some((at, word(left.get(at)), word(right.get(at))))
 }

@@ -13,7 +13,7 @@ use super::rows::KeyedRows;
 use super::{ChangedColumn, JoinError, KeyedDifference, RowExample, Side, Source};
 use crate::digest::Sha256;
 use crate::frames::FramesError;
-use crate::frames::cells::RowCells;
+use crate::table::RowCells;
 
 /// Characters of a key column's value that are shown.
 const KEY_CHARACTERS_MAX: usize = 200;

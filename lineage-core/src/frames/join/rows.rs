@@ -6,7 +6,7 @@ use super::pairing::Pairing;
 use super::{JoinError, Side, Source};
 use crate::digest::{Hasher, Sha256};
 use crate::frames::FramesError;
-use crate::frames::cells::RowCells;
+use crate::table::RowCells;
 
 /// Rows are dealt out by the first bits of their key's digest, so that the rows of two tables are joined
 /// in parts and what a join needs besides its input stays small.

@@ -91,7 +91,15 @@ impl ParquetTable {
         }
         let row_bytes = table_bytes / rows.max(1);
         let checked = metadata.metadata().row_groups().iter().map(|_| OnceLock::new()).collect();
-        Ok(ParquetTable { input, metadata, int96, row_group_starts, row_bytes, copies, checked })
+        let table =
+            ParquetTable { input, metadata, int96, row_group_starts, row_bytes, copies, checked };
+        // No run has rows of these, so nobody else would look whether their pages have some.
+        for (index, rows) in table.row_group_starts.windows(2).enumerate() {
+            if rows[0] == rows[1] {
+                table.check_row_group(index)?;
+            }
+        }
+        Ok(table)
     }
 
     pub(crate) fn schema(&self) -> &SchemaRef {

@@ -165,6 +165,11 @@ impl<'a> Column<'a> {
         if seen.values != self.values {
             return Err(problem("its pages have more or fewer values than the footer says"));
         }
+        if self.rows == 0 && seen.values > 0 {
+            return Err(problem(
+                "its pages have values, and the footer says that there are no rows",
+            ));
+        }
         self.check_lists(&seen)?;
         if seen.has_delta_strings {
             self.check_delta(input, &mut seen)?;

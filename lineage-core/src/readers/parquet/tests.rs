@@ -305,6 +305,19 @@ fn sizes_that_a_page_cannot_have_are_refused() {
 }
 
 #[test]
+fn a_row_group_without_rows_has_no_values() {
+    let data = [1, 0, 0, 0, b'a'];
+    let none = Crafted::strings(UNCOMPRESSED, 0, page(0, 0, 0, 0, &[]));
+    assert_eq!(read(&none.file()), Ok(0));
+    let hidden = Crafted::strings(UNCOMPRESSED, 0, plain(&data));
+    refused(&hidden.file(), "row group 0: column \"x\": its pages have more or fewer values");
+    let said = Crafted { values: 1, ..hidden.clone() };
+    refused(&said.file(), "more or fewer values than there are rows");
+    let listed = Crafted { values: 1, repetition: 2, ..hidden };
+    refused(&listed.file(), "its pages have values, and the footer says that there are no rows");
+}
+
+#[test]
 fn values_that_take_no_bytes_do_not_fill_memory() {
     // All null, and yet each is as long as the schema says.
     let mut levels = Vec::new();

@@ -3,10 +3,12 @@
 use arrow::array::{Array, ArrayRef, AsArray as _, RecordBatch};
 use arrow::datatypes::{DataType, Schema};
 
-use crate::table::{CellError, ColumnKind, TableError, columns_of, fixed, plain};
+use super::cells::{CellError, fixed, plain};
+use super::grid::{TableError, columns_of};
+use super::kind::ColumnKind;
 
 /// Encodes the cells of a batch.
-pub(super) struct RowCells {
+pub(crate) struct RowCells {
     columns: Vec<(String, ColumnKind)>,
     arrays: Vec<Values>,
 }
@@ -51,12 +53,12 @@ impl Values {
 }
 
 impl RowCells {
-    pub(super) fn new(schema: &Schema) -> Result<RowCells, TableError> {
+    pub(crate) fn new(schema: &Schema) -> Result<RowCells, TableError> {
         Ok(RowCells { columns: columns_of(schema)?, arrays: Vec::new() })
     }
 
     /// Takes the next batch in place of the last one.
-    pub(super) fn push_batch(&mut self, batch: &RecordBatch) -> Result<(), TableError> {
+    pub(crate) fn push_batch(&mut self, batch: &RecordBatch) -> Result<(), TableError> {
         self.arrays.clear();
         for (index, array) in batch.columns().iter().enumerate() {
             let kind = &self.columns[index].1;
@@ -67,7 +69,7 @@ impl RowCells {
     }
 
     /// Appends the bytes of one cell.
-    pub(super) fn cell(
+    pub(crate) fn cell(
         &self,
         column: usize,
         row: usize,
