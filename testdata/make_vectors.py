@@ -306,6 +306,9 @@ def time_text(unix_us):
 TYPES = {
     "registry.created": ("registry", "LOW", ["record-keeping"]),
     "person.introduced": ("people", "LOW", ["personal-data", "record-keeping"]),
+    "session.started": ("training", "LOW", ["data-provenance", "record-keeping"]),
+    "session.updated": ("training", "LOW", ["data-provenance", "record-keeping"]),
+    "session.failed": ("training", "LOW", ["data-provenance", "record-keeping"]),
     "session.completed": ("training", "LOW", ["data-provenance", "record-keeping"]),
     "pointer.moved": ("release", "HIGH", ["change-management"]),
     "pointer.adopted": ("release", "HIGH", ["change-management"]),
@@ -566,6 +569,22 @@ def golden_log():
         "cause": "quarantined",
         "reason": None,
     })
+    # A session that is told a few things and fails.
+    ulid = "01KJNP80MVN06TRRS7M4VNAZ6R"
+    log.append("session.started", "start", bot, at(14, 30, 0), "fraud", {
+        "model": "fraud",
+        "params": [{"name": "depth", "text": "6", "type": "int"}],
+    }, session=ulid)
+    log.append("session.updated", "update", bot, at(14, 31, 0), "fraud", {
+        "model": "fraud",
+        "metrics": [{"split": "validation", "name": "auc", "value": 0.5}],
+        "points": [{"split": None, "name": "loss", "step": 1, "time": time_text(at(14, 31, 0)), "value": "NaN"}],
+    }, session=ulid)
+    log.append("session.failed", "fail", bot, at(14, 32, 0), "fraud", {
+        "model": "fraud",
+        "reason": "the program ended with exit status 7",
+        "run": {"exit_status": 7, "duration_us": 120_000_000, "cpu_us": 118_000_000, "peak_memory_bytes": None},
+    }, session=ulid)
     written = b"models\\fraud_v2\r\n"
     log.append("pointer.adopted", "adopt", ada, at(15, 0, 0), "fraud@staging", {
         "model": "fraud",

@@ -164,6 +164,10 @@ fn eventful() -> Env {
     write_inputs(&env);
     env.run(&["record", "--spec", "spec.json"]).ok();
     env.run(&["record", "fraud", "--metric", "test.auc=-inf", "--param", "x="]).ok();
+    let started = env.run(&["session", "start", "fraud", "--tag", "a=b", "-q"]).ok();
+    let of = ["--session", started.stdout.trim()];
+    env.run(&[&["session", "metric", "loss=nan", "--step", "-1"][..], &of].concat()).ok();
+    env.run(&[&["session", "fail", "--reason", "x"][..], &of].concat()).ok();
     for version in ["1", "2", "3"] {
         env.run(&["promote", "fraud", "--version", version]).ok();
     }
@@ -197,6 +201,7 @@ fn every_document_of_the_command_line_fits_its_schema() {
     let codes: Vec<&str> = recorded["warnings"].as_array().unwrap().iter().map(code).collect();
     assert_eq!(codes, ["twin", "not-stored", "leakage"]);
     all.schemas["record"].needs(&recorded, "/warnings/0/code", json!("unheard-of"));
+    sessions(&mut all);
     all.check(&["log"], 0);
     all.one(&["show", "fraud@4"], 0);
     all.one(&["status"], 0);
@@ -263,6 +268,31 @@ fn every_document_of_the_command_line_fits_its_schema() {
     troubled(&mut all);
     let missed: Vec<&String> = all.schemas.keys().filter(|name| !all.met.contains(*name)).collect();
     assert!(missed.is_empty(), "no document was made for {missed:?}");
+}
+
+/// Sessions step by step; they make no version.
+fn sessions(all: &mut Documents) {
+    let started = all.one(&["session", "start", "fraud", "--data", "training=train.csv"], 0);
+    let id = started["session"].as_str().unwrap().to_owned();
+    let of = ["--session", &id];
+    all.one(&[&["session", "metric", "loss=0.5", "--step", "1"][..], &of].concat(), 0);
+    all.one(&[&["session", "param", "depth=6", "--seed", "-3"][..], &of].concat(), 0);
+    all.one(&[&["session", "artifact", "v1/model.bin"][..], &of].concat(), 0);
+    let shown = all.one(&["session", "show", &id], 0);
+    all.schemas["session"].needs(&shown, "/state", json!("closed"));
+    all.schemas["session"].needs(&shown, "/facts/points/0/step", json!(1.5));
+    let step = all.one(&[&["session", "fail", "--reason", "x"][..], &of].concat(), 0);
+    all.schemas["session-step"].needs(&step, "/changed", json!("yes"));
+    all.check(&["session", "list"], 0);
+    all.env.write(
+        "steps.ndjson",
+        "{\"step\": 1, \"loss\": 0.5, \"time\": 2}\n{\"step\": 2, \"loss\": NaN}",
+    );
+    let recorded =
+        ["record", "loss", "--artifact", "v1/model.bin", "--metrics-file", "steps.ndjson"];
+    all.one(&recorded, 0);
+    let points = all.one(&["show", "loss@1", "--metric", "loss"], 0);
+    all.schemas["metric"].needs(&points, "/points/0/step", json!(0.5));
 }
 
 fn code(warning: &Value) -> &str {
@@ -334,7 +364,7 @@ fn every_type_of_event_fits_the_schema_of_entries() {
 }
 
 const TYPES: &str = "person.introduced pointer.adopted pointer.moved pointer.refused \
-    pointer.unset registry.created session.completed";
+    pointer.unset registry.created session.completed session.failed session.started session.updated";
 
 #[test]
 fn metadata_fits_its_schema() {

@@ -2,9 +2,19 @@
 
 use crate::support::Env;
 
-const COMMANDS: [&[&str]; 21] = [
+const COMMANDS: [&[&str]; 31] = [
     &["init"],
     &["record"],
+    &["run"],
+    &["session", "start"],
+    &["session", "data"],
+    &["session", "param"],
+    &["session", "metric"],
+    &["session", "artifact"],
+    &["session", "complete"],
+    &["session", "fail"],
+    &["session", "list"],
+    &["session", "show"],
     &["log"],
     &["show"],
     &["history"],
@@ -67,6 +77,14 @@ fn every_mutating_verb_has_a_dry_run() {
     for command in [
         &["init"][..],
         &["record"],
+        &["run"],
+        &["session", "start"],
+        &["session", "data"],
+        &["session", "param"],
+        &["session", "metric"],
+        &["session", "artifact"],
+        &["session", "complete"],
+        &["session", "fail"],
         &["promote"],
         &["rollback"],
         &["pointer", "unset"],

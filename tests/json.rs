@@ -14,6 +14,8 @@ fn every_command_answers_in_json_with_its_schema() {
         (&["init"][..], "lineage.init/1"),
         (&["record", "fraud", "--artifact", "m.bin"], "lineage.record/1"),
         (&["record", "fraud", "--artifact", "t.csv"], "lineage.record/1"),
+        (&["session", "start", "fraud"], "lineage.session-step/1"),
+        (&["session", "list"], "lineage.session/1"),
         (&["log"], "lineage.log/1"),
         (&["show", "fraud@1"], "lineage.show/1"),
         (&["promote", "fraud", "--version", "1"], "lineage.promote/1"),
@@ -36,6 +38,8 @@ fn every_command_answers_in_json_with_its_schema() {
         let ran = env.run(&[arguments, &["--json"]].concat());
         assert!(!ran.stderr.contains("hint:"), "{ran}");
     }
+    let ran = env.run(&["run", "fraud", "--json", "--", "true"]).ok();
+    assert_eq!(ran.json()["schema"], "lineage.record/1");
 }
 
 #[test]

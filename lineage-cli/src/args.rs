@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
     checkout, completions, demo, diff, doctor, fingerprint, help, history, init, inspect, log,
-    pointer, promote, record, resolve, rollback, session, show, status, verify,
+    pointer, promote, record, resolve, rollback, run, session, show, status, verify,
 };
 use crate::error::{CliError, ErrorKind};
 use crate::output::Output;
@@ -86,7 +86,7 @@ pub(crate) struct Global {
 }
 
 /// For verbs that change something.
-#[derive(Args, Clone, Copy)]
+#[derive(Args, Clone, Copy, Default)]
 pub(crate) struct DryRun {
     /// Make every check, write nothing
     #[arg(long)]
@@ -107,6 +107,7 @@ pub(crate) enum Color {
 pub(crate) enum Command {
     Init(init::InitArgs),
     Record(Box<record::RecordArgs>),
+    Run(Box<run::RunArgs>),
     #[command(subcommand)]
     Session(Box<session::SessionCommand>),
     Log(log::LogArgs),

@@ -2,14 +2,17 @@
 //! altered. Programs use the library `lineage-core` instead.
 
 mod args;
+mod chart;
 mod commands;
 mod differences;
 mod error;
 mod facts;
 mod observer;
 mod output;
+mod program;
 mod render;
 mod settings;
+mod spool;
 mod tables;
 mod unordered;
 
@@ -27,7 +30,7 @@ pub fn run() -> ExitCode {
     match args::parse(&arguments) {
         Ok(cli) => {
             let mut output = output::Output::new(&cli.global);
-            let result = commands::run(cli, &mut output);
+            let result = commands::dispatch(cli, &mut output);
             output.finish(result)
         }
         Err(code) => code,

@@ -95,7 +95,7 @@ pub(crate) fn sync_folder(path: &Path) -> Result<(), FileError> {
 }
 
 /// Creates a folder and its missing parents.
-pub(crate) fn create_folder(path: &Path) -> Result<(), FileError> {
+pub fn create_folder(path: &Path) -> Result<(), FileError> {
     fs::create_dir_all(path).map_err(FileError::io("create the folder", path))
 }
 
@@ -247,7 +247,7 @@ pub(crate) fn parent(path: &Path) -> &Path {
 }
 
 /// Writes a file that must not exist yet, flushed.
-pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -258,7 +258,7 @@ pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 }
 
 /// Removes a file and flushes its folder; a file that is not there is no error.
-pub(crate) fn remove(path: &Path) -> Result<(), FileError> {
+pub fn remove(path: &Path) -> Result<(), FileError> {
     match fs::remove_file(path) {
         Ok(()) => sync_folder(parent(path)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

@@ -125,6 +125,11 @@ impl Layout {
         self.registry.join("tmp")
     }
 
+    /// Sessions that could not be recorded when they ended.
+    pub fn spool(&self) -> PathBuf {
+        self.registry.join("spool")
+    }
+
     /// Digests of files that were read before.
     pub fn cache(&self) -> PathBuf {
         self.registry.join("cache.db")

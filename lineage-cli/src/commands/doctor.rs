@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::args::{DryRun, Global};
 use crate::error::{CliError, ErrorKind};
 use crate::output::Output;
+use crate::spool::recover;
 use crate::{render, settings};
 
 /// Look at the registry's health: place, access, schema, settings, disk
@@ -15,13 +16,16 @@ use crate::{render, settings};
 /// Paste its output into bug reports.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  lineage doctor\n  lineage doctor --rebuild   # make edited tables again from the log"
+    after_help = "Examples:\n  lineage doctor\n  lineage doctor --rebuild   # make edited tables again from the log\n  lineage doctor --recover   # record what `run --best-effort` could not"
 )]
 pub(crate) struct DoctorArgs {
     /// Make the tables again from the log (after `lineage verify` found edited rows); a copy of the
     /// database is kept in .lineage/backups
     #[arg(long)]
     rebuild: bool,
+    /// Record the sessions that `lineage run --best-effort` kept for later
+    #[arg(long)]
+    recover: bool,
     #[command(flatten)]
     dry_run: DryRun,
 }
@@ -31,6 +35,7 @@ struct Report {
     lineage: &'static str,
     ok: bool,
     rebuilt: bool,
+    recovered: Vec<String>,
     findings: Vec<Finding>,
 }
 
@@ -42,6 +47,13 @@ pub(crate) fn run(args: &DoctorArgs, global: &Global, output: &mut Output) -> Re
         settings::with_context(global, output, Some(layout.root()), |context| {
             Ok(Registry::open(&layout, context)?.rebuild(context)?)
         })?;
+    }
+    let recovered = match args.recover && !args.dry_run.dry_run {
+        true => recover(global, output)?,
+        false => Vec::new(),
+    };
+    for line in &recovered {
+        output.note(line);
     }
     let findings = settings::with_context(global, output, None, |context| {
         let registry = if args.dry_run.dry_run {
@@ -55,6 +67,7 @@ pub(crate) fn run(args: &DoctorArgs, global: &Global, output: &mut Output) -> Re
         lineage: env!("CARGO_PKG_VERSION"),
         ok: findings.iter().all(|finding| finding.ok),
         rebuilt: rebuild,
+        recovered,
         findings,
     };
     let id = if report.ok { "ok" } else { "problems" };

@@ -16,6 +16,7 @@ pub(crate) mod promote;
 pub(crate) mod record;
 pub(crate) mod resolve;
 pub(crate) mod rollback;
+pub(crate) mod run;
 pub(crate) mod session;
 pub(crate) mod show;
 pub(crate) mod status;
@@ -28,9 +29,10 @@ use crate::error::CliError;
 use crate::output::Output;
 
 /// Runs the command.
-pub(crate) fn run(cli: Cli, output: &mut Output) -> Result<ExitCode, CliError> {
+pub(crate) fn dispatch(cli: Cli, output: &mut Output) -> Result<ExitCode, CliError> {
     let global = &cli.global;
     match cli.command {
+        Command::Run(args) => return run::run(&args, global, output),
         Command::Init(args) => init::run(&args, global, output),
         Command::Record(args) => record::run(*args, global, output),
         Command::Session(command) => session::run(*command, global, output),

@@ -1,20 +1,25 @@
 //! `lineage show`
 
+use lineage_core::context::Timestamp;
+use lineage_core::events::MetricValue;
 use lineage_core::lookup;
 use lineage_core::metadata;
-use lineage_core::names::{PointerName, Reference};
+use lineage_core::names::{MetricName, ModelName, PointerName, Reference, Split};
+use lineage_core::series::SeriesPoint;
+use lineage_core::session::metric_points;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::args::Global;
-use crate::error::CliError;
+use crate::chart::chart;
+use crate::error::{CliError, ErrorKind};
 use crate::output::Output;
 use crate::{render, settings};
 
 /// Show what is known of a version: what was recorded, and what holds now
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  lineage show fraud@3\n  lineage show fraud@prod --json\n  lineage show fraud@3 --metadata > metadata.json"
+    after_help = "Examples:\n  lineage show fraud@3\n  lineage show fraud@prod --json\n  lineage show fraud@3 --metadata > metadata.json\n  lineage show fraud@3 --metric validation.auc"
 )]
 pub(crate) struct ShowArgs {
     /// fraud@3, fraud@1.0.0, fraud@prod, fraud@latest or fraud@sha256:1b34b7
@@ -23,6 +28,70 @@ pub(crate) struct ShowArgs {
     /// Print the version's metadata.json, byte for byte
     #[arg(long)]
     metadata: bool,
+    /// Draw a metric over its steps; with --json, list its points
+    #[arg(long, value_name = "[SPLIT.]NAME", conflicts_with = "metadata")]
+    metric: Option<MetricName>,
+}
+
+#[derive(Serialize)]
+struct MetricPoints<'a> {
+    model: &'a ModelName,
+    version: u64,
+    split: Option<Split>,
+    name: &'a str,
+    points: Vec<MetricPoint>,
+}
+
+#[derive(Serialize)]
+struct MetricPoint {
+    step: i64,
+    time: Option<Timestamp>,
+    value: MetricValue,
+}
+
+/// The points of one metric of a version.
+fn show_metric(
+    args: &ShowArgs,
+    name: &MetricName,
+    global: &Global,
+    output: &mut Output,
+) -> Result<(), CliError> {
+    let (version, points) = settings::reading(global, output, |registry, _, _| {
+        registry.read(|reader| {
+            let version = lookup::version(reader, &args.reference)?;
+            let points = metric_points(reader, &version.session, name)?;
+            Ok::<_, CliError>((version, points))
+        })
+    })?;
+    if points.is_empty() {
+        let message = format!("{} has no steps of the metric \"{name}\"", version.reference());
+        return Err(CliError::new(ErrorKind::NotFound, message)
+            .hint(format!("`lineage show {}` lists its metrics", version.reference())));
+    }
+    let shown = MetricPoints {
+        model: &version.model,
+        version: version.number,
+        split: name.split,
+        name: &name.name,
+        points: match output.is_json() {
+            true => points.iter().map(point).collect(),
+            false => Vec::new(),
+        },
+    };
+    let id = points.last().map(|last| MetricValue(last.value).to_string()).unwrap_or_default();
+    output.result("lineage.metric/1", &shown, &id, || {
+        let count = render::count(points.len() as u64, "point");
+        let name = render::safe(&name.to_string());
+        format!("{} {name}, {count}\n{}", version.reference(), chart(&points))
+    })
+}
+
+fn point(point: &SeriesPoint) -> MetricPoint {
+    MetricPoint {
+        step: point.step,
+        time: point.time_us.and_then(Timestamp::from_unix_microseconds),
+        value: MetricValue(point.value),
+    }
 }
 
 #[derive(Serialize)]
@@ -39,6 +108,9 @@ struct Current {
 }
 
 pub(crate) fn run(args: &ShowArgs, global: &Global, output: &mut Output) -> Result<(), CliError> {
+    if let Some(name) = &args.metric {
+        return show_metric(args, name, global, output);
+    }
     let (reference, bytes, shown, actor) = settings::reading(global, output, |registry, _, _| {
         registry.read(|reader| {
             let version = lookup::version(reader, &args.reference)?;
@@ -108,6 +180,12 @@ fn text(reference: &str, shown: &Shown, actor: &str) -> String {
         let split = metric["split"].as_str().map(|s| format!("{s}.")).unwrap_or_default();
         row(&format!("metric {split}{}", plain(&metric["name"])), plain(&metric["value"]));
     }
+    for series in list("series") {
+        let split = series["split"].as_str().map(|s| format!("{s}.")).unwrap_or_default();
+        let name = format!("{split}{}", plain(&series["name"]));
+        let points = render::count(series["points"].as_u64().unwrap_or(0), "point");
+        row(&format!("steps of {name}"), format!("{points}; --metric {name} draws them"));
+    }
     for param in list("params") {
         row(&format!("param {}", plain(&param["name"])), plain(&param["text"]));
     }
@@ -115,6 +193,13 @@ fn text(reference: &str, shown: &Shown, actor: &str) -> String {
         if !document[name].is_null() {
             row(name, plain(&document[name]));
         }
+    }
+    if let Some(run) = document["run"].as_object() {
+        let seconds = run["duration_us"].as_f64().unwrap_or(0.0) / 1e6;
+        let peak = run["peak_memory_bytes"].as_u64();
+        let peak = peak.map(|peak| format!(", at most {} of memory", render::bytes(peak)));
+        let late = if run.contains_key("late") { ", recorded late" } else { "" };
+        row("ran", format!("{seconds:.1} s{}{late}", peak.unwrap_or_default()));
     }
     for name in ["features", "target"] {
         let names: Vec<String> = list(name).iter().map(plain).collect();

@@ -23,7 +23,7 @@ pub(crate) use self::warnings::datasets as table_warnings;
 use crate::context::Context;
 use crate::digest::{Kind, Sha256};
 use crate::events::{
-    DatasetUse, EntryError, Event, Hashed, Payload, Run, SessionCompleted, VersionRecord,
+    DatasetUse, EntryError, Event, Hashed, Payload, SessionCompleted, VersionRecord,
 };
 use crate::lookup;
 use crate::metadata;
@@ -128,8 +128,6 @@ pub(crate) struct Begun {
     pub(crate) datasets: Vec<DatasetUse>,
     /// Its environment.
     pub(crate) environment: Option<Payload>,
-    /// How its program ran.
-    pub(crate) run: Option<Run>,
 }
 
 /// As [`record`], for a session that was perhaps started before.
@@ -355,7 +353,7 @@ fn event(plan: &Plan<'_>, number: u64, context: &Context<'_>) -> (String, Sessio
         environment: begun.and_then(|begun| begun.environment),
         code: None,
         reproducibility_sha256: None,
-        run: begun.and_then(|begun| begun.run),
+        run: request.run,
         series: gathered.series.iter().map(|(series, _)| series.clone()).collect(),
         claims: None,
         started: request.started,

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::inputs::{self, InputFileError, NamedMetrics, SeriesByName};
 use crate::context::Timestamp;
-use crate::events::{Metric, MetricValue, Parameter, RowRange, SchemaSource, Tag};
+use crate::events::{Metric, MetricValue, Parameter, RowRange, Run, SchemaSource, Tag};
 use crate::files::FileError;
 use crate::fingerprint::{FingerprintError, StandIn, Table, TableOptions};
 use crate::inspect::{InspectError, Verdict};
@@ -256,6 +256,8 @@ pub struct RecordRequest {
     pub idempotency_key: Option<String>,
     /// When the session started.
     pub started: Option<Timestamp>,
+    /// How the training program ran.
+    pub run: Option<Run>,
     /// Columns that text datasets must have.
     pub schema: Option<DeclaredSchema>,
     /// How datasets are read as tables, but for the columns.
@@ -295,6 +297,7 @@ impl RecordRequest {
             exclude: Vec::new(),
             idempotency_key: None,
             started: None,
+            run: None,
             schema: None,
             tables: TableOptions { profile: true, ..TableOptions::default() },
             cache: true,

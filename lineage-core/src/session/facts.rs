@@ -39,8 +39,10 @@ pub(super) fn find(
     request.check()?;
     let mut gathered = gather(registry, settings, &request, &[], context)?;
     let warnings = table_warnings(&gathered);
-    store_bytes(registry.layout(), &request, &mut gathered, context)?;
-    if let Some(bytes) = environment {
+    if !request.dry_run {
+        store_bytes(registry.layout(), &request, &mut gathered, context)?;
+    }
+    if let Some(bytes) = environment.filter(|_| !request.dry_run) {
         let kept = objects::temporary(registry.layout(), bytes, context)?;
         objects::put(registry.layout(), vec![kept], context)?;
     }

@@ -11,7 +11,7 @@ use self::facts::{Found, find};
 use crate::context::Context;
 use crate::digest::Kind;
 use crate::events::{
-    DatasetUse, Event, Run, SessionFacts, SessionFailed, SessionStarted, SessionUpdated,
+    DatasetUse, Event, SessionFacts, SessionFailed, SessionStarted, SessionUpdated,
 };
 use crate::fingerprint::{FingerprintError, Input, Readings, fingerprint_unless_known};
 use crate::names::ModelName;
@@ -46,9 +46,13 @@ pub fn start(
     environment: Option<&[u8]>,
     context: &Context<'_>,
 ) -> Result<Told, RecordError> {
-    let in_flight = owed::enter(registry, settings, context)?;
+    let in_flight = enter(registry, settings, request, context)?;
     let found = find(registry, settings, request, environment, context)?;
     let session = new_session(context);
+    let Some(in_flight) = in_flight else {
+        let (model, warnings) = (request.model.clone(), found.warnings);
+        return Ok(Told { session: String::new(), model, changed: true, warnings });
+    };
     registry.write(context, |writer| {
         writer.settle(&in_flight.settled)?;
         let started = SessionStarted { model: request.model.clone(), facts: found.facts };
@@ -67,22 +71,39 @@ pub fn update(
     request: &RecordRequest,
     context: &Context<'_>,
 ) -> Result<Told, RecordError> {
-    let in_flight = owed::enter(registry, settings, context)?;
-    let found = find(registry, settings, request, None, context)?;
-    registry.write(context, |writer| {
-        writer.settle(&in_flight.settled)?;
-        let row = must_be_open(writer, session)?;
-        let Found { facts, warnings } = &found;
-        let facts = not_given_before(writer, session, facts.clone())?;
-        let changed = facts != SessionFacts::default();
-        let model = row.model.clone();
-        if changed {
-            let updated = SessionUpdated { model: model.clone(), facts };
-            writer.append(&Event::SessionUpdated(Box::new(updated)), Some(session))?;
-        }
-        let (session, warnings) = (session.to_owned(), warnings.clone());
-        Ok::<_, RecordError>(Told { session, model, changed, warnings })
-    })
+    let in_flight = enter(registry, settings, request, context)?;
+    let Found { facts, warnings } = find(registry, settings, request, None, context)?;
+    let plan = |reader: &Reader<'_>| {
+        let model = must_be_open(reader, session)?.model;
+        Ok::<_, RecordError>((model, not_given_before(reader, session, facts.clone())?))
+    };
+    let (model, facts) = match &in_flight {
+        None => registry.read(plan)?,
+        Some(in_flight) => registry.write(context, |writer| {
+            writer.settle(&in_flight.settled)?;
+            let (model, facts) = plan(writer)?;
+            if facts != SessionFacts::default() {
+                let updated = SessionUpdated { model: model.clone(), facts: facts.clone() };
+                writer.append(&Event::SessionUpdated(Box::new(updated)), Some(session))?;
+            }
+            Ok::<_, RecordError>((model, facts))
+        })?,
+    };
+    let changed = facts != SessionFacts::default();
+    Ok(Told { session: session.to_owned(), model, changed, warnings })
+}
+
+/// Enters the registry as one who writes, unless this is a dry run.
+fn enter(
+    registry: &mut Registry,
+    settings: &Settings,
+    request: &RecordRequest,
+    context: &Context<'_>,
+) -> Result<Option<owed::InFlight>, StoreError> {
+    match request.dry_run {
+        true => Ok(None),
+        false => owed::enter(registry, settings, context).map(Some),
+    }
 }
 
 /// Ends an open session without a result.
@@ -92,27 +113,33 @@ pub fn fail(
     session: &str,
     reason: Option<&str>,
     request: &RecordRequest,
-    run: Option<Run>,
     context: &Context<'_>,
 ) -> Result<Told, RecordError> {
-    let in_flight = owed::enter(registry, settings, context)?;
-    let found = find(registry, settings, request, None, context)?;
-    registry.write(context, |writer| {
-        writer.settle(&in_flight.settled)?;
-        let row = match writer.training(session)? {
-            Some(row) if row.state == TrainingState::Failed => {
-                let (session, model) = (session.to_owned(), row.model);
-                return Ok(Told { session, model, changed: false, warnings: Vec::new() });
+    let in_flight = enter(registry, settings, request, context)?;
+    let Found { facts, warnings } = find(registry, settings, request, None, context)?;
+    let plan = |reader: &Reader<'_>| match reader.training(session)? {
+        Some(row) if row.state == TrainingState::Failed => Ok((row.model, None)),
+        _ => {
+            let model = must_be_open(reader, session)?.model;
+            let facts = not_given_before(reader, session, facts.clone())?;
+            Ok::<_, RecordError>((model, Some(facts)))
+        }
+    };
+    let (model, changed) = match &in_flight {
+        None => registry.read(plan).map(|(model, facts)| (model, facts.is_some()))?,
+        Some(in_flight) => registry.write(context, |writer| {
+            writer.settle(&in_flight.settled)?;
+            let (model, facts) = plan(writer)?;
+            let changed = facts.is_some();
+            if let Some(facts) = facts {
+                let (model, reason) = (model.clone(), reason.map(str::to_owned));
+                let failed = SessionFailed { model, reason, facts, run: request.run };
+                writer.append(&Event::SessionFailed(Box::new(failed)), Some(session))?;
             }
-            _ => must_be_open(writer, session)?,
-        };
-        let facts = not_given_before(writer, session, found.facts.clone())?;
-        let (model, reason) = (row.model.clone(), reason.map(str::to_owned));
-        let failed = SessionFailed { model: model.clone(), reason, facts, run };
-        writer.append(&Event::SessionFailed(Box::new(failed)), Some(session))?;
-        let (session, warnings) = (session.to_owned(), found.warnings.clone());
-        Ok::<_, RecordError>(Told { session, model, changed: true, warnings })
-    })
+            Ok::<_, RecordError>((model, changed))
+        })?,
+    };
+    Ok(Told { session: session.to_owned(), model, changed, warnings })
 }
 
 /// Records an open session as a whole, with what `request` adds to it, as [`crate::record::record`]
@@ -123,7 +150,6 @@ pub fn complete(
     settings: &Settings,
     session: &str,
     request: &RecordRequest,
-    run: Option<Run>,
     context: &Context<'_>,
 ) -> Result<Recorded, RecordError> {
     let row = match registry.read(|reader| reader.training(session))? {
@@ -139,7 +165,7 @@ pub fn complete(
     request.started = Some(row.started);
     let (datasets, mut changes) = look_again(registry, known.datasets, request.cache, context)?;
     let environment = known.environment;
-    let begun = Begun { session: session.to_owned(), datasets, environment, run };
+    let begun = Begun { session: session.to_owned(), datasets, environment };
     let mut recorded = record_begun(registry, settings, &request, Some(&begun), context)?;
     recorded.warnings.append(&mut changes);
     Ok(recorded)

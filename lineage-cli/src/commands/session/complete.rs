@@ -3,7 +3,7 @@
 use lineage_core::session::complete;
 
 use super::{SessionArg, nameless};
-use crate::args::{DryRun, Global};
+use crate::args::Global;
 use crate::commands::record;
 use crate::error::CliError;
 use crate::facts::{FactArgs, ResultArgs, skipped_warning};
@@ -26,8 +26,6 @@ pub(crate) struct CompleteArgs {
     facts: FactArgs,
     #[command(flatten)]
     result: ResultArgs,
-    #[command(flatten)]
-    dry_run: DryRun,
 }
 
 pub(crate) fn run(
@@ -41,12 +39,12 @@ pub(crate) fn run(
     args.result.add_to(&mut request);
     let skipped = args.facts.add_to(&mut request)?;
     args.facts.attach_to(&mut request)?;
-    request.dry_run = args.dry_run.dry_run;
+    request.dry_run = args.session.dry_run.dry_run;
     let dry_run = request.dry_run;
     let mut recorded =
         settings::writing(global, output, dry_run, |registry, settings, context| {
             request.schema = args.facts.tables.declared(Some(registry), context)?;
-            Ok(complete(registry, settings, &id, &request, None, context)?)
+            Ok(complete(registry, settings, &id, &request, context)?)
         })?;
     recorded.warnings.extend(skipped_warning(&skipped));
     record::show(&recorded, dry_run, output)

@@ -21,10 +21,12 @@ pub(crate) struct FailArgs {
 
 pub(crate) fn run(args: &FailArgs, global: &Global, output: &mut Output) -> Result<(), CliError> {
     let id = args.session.id()?;
-    let request = nameless()?;
+    let mut request = nameless()?;
+    request.dry_run = args.session.dry_run.dry_run;
+    let dry_run = request.dry_run;
     let reason = Some(args.reason.as_str());
-    let told = settings::writing(global, output, false, |registry, settings, context| {
-        Ok(fail(registry, settings, &id, reason, &request, None, context)?)
+    let told = settings::writing(global, output, dry_run, |registry, settings, context| {
+        Ok(fail(registry, settings, &id, reason, &request, context)?)
     })?;
-    show(&told, output)
+    show(&told, dry_run, output)
 }

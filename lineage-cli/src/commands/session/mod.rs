@@ -14,7 +14,7 @@ use lineage_core::names::ModelName;
 use lineage_core::record::{RecordRequest, Warning};
 use lineage_core::session::{Told, update};
 
-use crate::args::Global;
+use crate::args::{DryRun, Global};
 use crate::error::CliError;
 use crate::facts::{FactArgs, skipped_warning, usage};
 use crate::output::Output;
@@ -56,12 +56,14 @@ pub(crate) fn run(
     }
 }
 
-/// Which session.
+/// Which session, and whether anything is written.
 #[derive(clap::Args, Clone, Default)]
 pub(crate) struct SessionArg {
     /// The session's id, instead of LINEAGE_SESSION
     #[arg(long = "session", value_name = "ID")]
     id: Option<String>,
+    #[command(flatten)]
+    dry_run: DryRun,
 }
 
 impl SessionArg {
@@ -93,7 +95,9 @@ fn tell(
     let skipped = facts.add_to(&mut request)?;
     facts.attach_to(&mut request)?;
     add(&mut request);
-    let mut told = settings::writing(global, output, false, |registry, settings, context| {
+    request.dry_run = session.dry_run.dry_run;
+    let dry_run = request.dry_run;
+    let mut told = settings::writing(global, output, dry_run, |registry, settings, context| {
         request.schema = facts.tables.declared(Some(registry), context)?;
         for point in request.series.values_mut().flatten() {
             point.time_us = point.time_us.or_else(|| Some((context.clock)().unix_microseconds()));
@@ -101,13 +105,14 @@ fn tell(
         Ok(update(registry, settings, &id, &request, context)?)
     })?;
     told.warnings.extend(skipped_warning(&skipped));
-    show(&told, output)
+    show(&told, dry_run, output)
 }
 
 /// Prints what a step came to.
-fn show(told: &Told, output: &mut Output) -> Result<(), CliError> {
+fn show(told: &Told, dry_run: bool, output: &mut Output) -> Result<(), CliError> {
     warn(&told.warnings, output);
     output.result("lineage.session-step/1", told, &told.session, || match told.changed {
+        true if dry_run => "The session would be told.".to_owned(),
         true => String::new(),
         false => "Nothing new: the session knew it already.".to_owned(),
     })

@@ -746,4 +746,7 @@ proptest! {
 fn too_many_fields_are_one_fault_in_pieces_of_any_size() {
     let tabs = |count| "\t".repeat(count);
     fuzz_csv(format!("-\t-{}\n{}\n\t\t0-\t-\t2", tabs(76), tabs(113)).as_bytes());
+    let mut not_utf8 = format!("a\n{}", ",".repeat(200)).into_bytes();
+    not_utf8.extend_from_slice(b"\xff\n");
+    fuzz_csv(&not_utf8);
 }

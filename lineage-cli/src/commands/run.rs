@@ -1,0 +1,241 @@
+//! `lineage run`
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+use lineage_core::events::Run;
+use lineage_core::names::ModelName;
+use lineage_core::record::{
+    RecordRequest, Recorded, Warning, metrics_from_json, parameters_from_json,
+};
+use lineage_core::session::{complete, fail, start};
+
+use crate::args::{DryRun, Global};
+use crate::commands::record;
+use crate::commands::session::warn;
+use crate::error::{CliError, ErrorKind};
+use crate::facts::{FactArgs, ResultArgs, in_file, skipped_warning};
+use crate::output::Output;
+use crate::program::{self, Child, Ended};
+use crate::settings;
+use crate::spool::Spooled;
+
+/// Run a training program and record it: inputs before and after, metrics, exit status, time, memory
+///
+/// The program's output and exit status are its own; signals are passed on to it. It finds LINEAGE_SESSION,
+/// and LINEAGE_METRICS and LINEAGE_PARAMS: files that it may write, as JSON or NDJSON with steps. A program
+/// that fails leaves a failed session. When it succeeds and cannot be recorded, the exit status is that of the
+/// error; with --best-effort it is 0, and `lineage doctor --recover` records the session later.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  \
+    lineage run fraud --data training=data/train.csv --artifact models/v3 -- python train.py\n  \
+    lineage run fraud --data training=data/train.csv --artifact model.pkl --best-effort -- ./train.sh\n\n\
+    In Python: json.dump({\"validation\": {\"auc\": auc}}, open(os.environ[\"LINEAGE_METRICS\"], \"w\"))\n\
+    What is recorded is said on standard error; --json prints it on standard output after the program's own.")]
+pub(crate) struct RunArgs {
+    /// The model's name
+    model: ModelName,
+    #[command(flatten)]
+    facts: FactArgs,
+    #[command(flatten)]
+    result: ResultArgs,
+    /// Never let the recording fail the training: keep what was not recorded for later
+    #[arg(long)]
+    best_effort: bool,
+    #[command(flatten)]
+    dry_run: DryRun,
+    /// The program and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+pub(crate) fn run(
+    args: &RunArgs,
+    global: &Global,
+    output: &mut Output,
+) -> Result<ExitCode, CliError> {
+    let mut request = RecordRequest::new(args.model.clone());
+    args.result.add_to(&mut request);
+    let skipped = args.facts.add_to(&mut request)?;
+    args.facts.attach_to(&mut request)?;
+    warn(skipped_warning(&skipped).as_slice(), output);
+    request.dry_run = args.dry_run.dry_run;
+    let begun = begin(args, &request, global, output);
+    if request.dry_run {
+        begun?;
+        output.remark("The program was not run.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let session = match begun {
+        Ok(session) => Some(session),
+        Err(error) if args.best_effort => {
+            let message = format!("the session is not recorded yet: {}", error.message);
+            output.warning(&message);
+            None
+        }
+        Err(error) => return Err(error),
+    };
+    let files = tempfile::tempdir().map_err(|error| {
+        CliError::new(ErrorKind::Failure, format!("cannot make a temporary folder: {error}"))
+    })?;
+    let registry = settings::layout(global).ok().map(|layout| layout.registry().to_owned());
+    let child = Child {
+        command: &args.command,
+        session: session.as_deref(),
+        registry: registry.as_deref(),
+        files: files.path(),
+    };
+    let ended = match child.run() {
+        Ok(ended) => ended,
+        Err(error) => {
+            if let Some(session) = &session {
+                let _ = end_failed(session, &error.message, &request, None, global, output);
+            }
+            return Err(error);
+        }
+    };
+    output.observer().listen_for_interrupts();
+    let mut after = request.clone();
+    let (warnings, broken) = add_written(&mut after, files.path());
+    warn(&warnings, output);
+    let end = End { args, session, after, ended, global };
+    end.record(broken, files.path(), output)
+}
+
+/// Starts the session: the data is hashed before the training.
+fn begin(
+    args: &RunArgs,
+    request: &RecordRequest,
+    global: &Global,
+    output: &Output,
+) -> Result<String, CliError> {
+    settings::writing(global, output, request.dry_run, |registry, settings, context| {
+        let mut request = request.clone();
+        request.schema = args.facts.tables.declared(Some(registry), context)?;
+        // The program makes the artifact; of an earlier one nothing must be said.
+        request.artifact = None;
+        request.label = None;
+        let told = start(registry, settings, &request, None, context)?;
+        warn(&told.warnings, output);
+        Ok(told.session)
+    })
+}
+
+fn end_failed(
+    session: &str,
+    reason: &str,
+    after: &RecordRequest,
+    run: Option<Run>,
+    global: &Global,
+    output: &Output,
+) -> Result<(), CliError> {
+    settings::writing(global, output, false, |registry, settings, context| {
+        let mut request = RecordRequest::new(after.model.clone());
+        request.metrics.clone_from(&after.metrics);
+        request.series.clone_from(&after.series);
+        request.params.clone_from(&after.params);
+        request.run = run;
+        let told = fail(registry, settings, session, Some(reason), &request, context)?;
+        warn(&told.warnings, output);
+        Ok(())
+    })
+}
+
+/// Adds what the program wrote about itself; a file that cannot be read is a problem, but loses nothing
+/// else.
+fn add_written(request: &mut RecordRequest, files: &Path) -> (Vec<Warning>, Vec<CliError>) {
+    let (mut warnings, mut broken) = (Vec::new(), Vec::new());
+    let written = |name: &str| std::fs::read(files.join(name)).ok().filter(|b| !b.is_empty());
+    if let Some(bytes) = written(program::METRICS) {
+        match metrics_from_json(&bytes).map_err(in_file(Path::new("LINEAGE_METRICS"))) {
+            Ok(found) => warnings.extend(skipped_warning(&request.add_metrics(found))),
+            Err(error) => broken.push(error),
+        }
+    }
+    if let Some(bytes) = written(program::PARAMS) {
+        match parameters_from_json(&bytes).map_err(in_file(Path::new("LINEAGE_PARAMS"))) {
+            Ok(found) => request.params.extend(found),
+            Err(error) => broken.push(error),
+        }
+    }
+    (warnings, broken)
+}
+
+/// A program that ended, and what is known of its session.
+struct End<'a> {
+    args: &'a RunArgs,
+    session: Option<String>,
+    after: RecordRequest,
+    ended: Ended,
+    global: &'a Global,
+}
+
+impl End<'_> {
+    fn record(
+        self,
+        broken: Vec<CliError>,
+        files: &Path,
+        output: &mut Output,
+    ) -> Result<ExitCode, CliError> {
+        let status = ExitCode::from(self.ended.exit_status());
+        let outcome = match broken.into_iter().next() {
+            Some(error) => Err(error),
+            None => self.outcome(output),
+        };
+        let error = match outcome {
+            Ok(Some(recorded)) => {
+                show(&recorded, output)?;
+                return Ok(status);
+            }
+            Ok(None) => return Ok(status),
+            Err(error) => error,
+        };
+        let failed = self.ended.exit_status() != 0;
+        if !failed && !self.args.best_effort {
+            return Err(error);
+        }
+        let hint = error.hint.as_deref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        output.warning(&format!("the session could not be recorded: {}{hint}", error.message));
+        let spooled = Spooled::new(self.session, &self.after, &self.ended, files);
+        match spooled.save(self.global) {
+            Ok(path) => output.warning(&format!(
+                "what is known of it was kept in {}; `lineage doctor --recover` records it",
+                path.display()
+            )),
+            Err(error) => output.warning(&error.message),
+        }
+        Ok(status)
+    }
+
+    /// Completes or fails the session; a version or session that was made is returned.
+    fn outcome(&self, output: &Output) -> Result<Option<Recorded>, CliError> {
+        let Some(session) = &self.session else {
+            let message = "the session was never started".to_owned();
+            return Err(CliError::new(ErrorKind::Failure, message));
+        };
+        let run = Some(self.ended.run);
+        if let Some(reason) = self.ended.reason() {
+            end_failed(session, &reason, &self.after, run, self.global, output)?;
+            output.remark(&format!("Session {session} failed: {reason}"));
+            return Ok(None);
+        }
+        settings::writing(self.global, output, false, |registry, settings, context| {
+            let mut request = self.after.clone();
+            // The data was named when the session started.
+            request.datasets.clear();
+            request.run = run;
+            Ok(Some(complete(registry, settings, session, &request, context)?))
+        })
+    }
+}
+
+/// The program has standard output; what was recorded is said beside it.
+fn show(recorded: &Recorded, output: &mut Output) -> Result<(), CliError> {
+    if output.is_json() {
+        return record::show(recorded, false, output);
+    }
+    warn(&recorded.warnings, output);
+    output.remark(record::text(recorded, false).trim_end());
+    Ok(())
+}

@@ -1,0 +1,237 @@
+//! Sessions that could not be recorded when they ended: kept as files, recorded later.
+
+use std::path::{Path, PathBuf};
+
+use lineage_core::digest::Sha256;
+use lineage_core::events::{ParameterType, Run};
+use lineage_core::files::{self, FileError};
+use lineage_core::fingerprint::{Input, fingerprint};
+use lineage_core::record::{
+    RecordRequest, RecordSpec, Recorded, metrics_from_json, parameters_from_json, record,
+};
+use lineage_core::session::{complete, fail};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::args::Global;
+use crate::error::{CliError, ErrorKind};
+use crate::facts::in_file;
+use crate::output::Output;
+use crate::program::{Ended, METRICS, PARAMS};
+use crate::settings;
+
+const SCHEMA: &str = "lineage.spool/1";
+
+/// The beginning of a file's name outside of a registry.
+const LOOSE: &str = "lineage-spool-";
+
+/// A session that ended and was not recorded.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Spooled {
+    schema: String,
+    /// Its id, when it could be started.
+    session: Option<String>,
+    /// Why the program failed, if it did.
+    reason: Option<String>,
+    run: Run,
+    /// What the artifact was when the program had ended.
+    artifact_sha256: Option<Sha256>,
+    /// What the flags said, as a record specification.
+    spec: Value,
+    /// What the program wrote.
+    metrics: Option<String>,
+    params: Option<String>,
+}
+
+impl Spooled {
+    pub(crate) fn new(
+        session: Option<String>,
+        after: &RecordRequest,
+        ended: &Ended,
+        written: &Path,
+    ) -> Spooled {
+        let text = |name: &str| std::fs::read_to_string(written.join(name)).ok();
+        let artifact = after.artifact.as_ref().and_then(|path| {
+            let mut input = Input::new(path);
+            input.exclude.clone_from(&after.exclude);
+            fingerprint(&[input], &lineage_core::context::Silent).ok()?.pop()
+        });
+        Spooled {
+            schema: SCHEMA.to_owned(),
+            session,
+            reason: ended.reason(),
+            run: Run { late: true, ..ended.run },
+            artifact_sha256: artifact.map(|artifact| artifact.sha256),
+            spec: specification(after),
+            metrics: text(METRICS),
+            params: text(PARAMS),
+        }
+    }
+
+    /// Keeps it in the registry, or where that is not possible in the working directory.
+    pub(crate) fn save(&self, global: &Global) -> Result<PathBuf, CliError> {
+        let name = format!("{}.json", self.session.clone().unwrap_or_else(random_name));
+        let registry = settings::layout(global).ok().map(|layout| layout.spool());
+        let here = Some(PathBuf::from("."));
+        let mut failed = None;
+        for folder in [registry, here].into_iter().flatten() {
+            let prefix = if folder == Path::new(".") { LOOSE } else { "" };
+            let path = folder.join(format!("{prefix}{name}"));
+            let saved = serde_json::to_vec_pretty(self)
+                .map_err(|error| CliError::new(ErrorKind::Failure, error.to_string()))
+                .and_then(|bytes| {
+                    files::create_folder(&folder)?;
+                    Ok(files::write_new(&path, &bytes)?)
+                });
+            match saved {
+                Ok(()) => return Ok(path),
+                Err(error) => failed = Some(error),
+            }
+        }
+        Err(failed.unwrap_or_else(|| CliError::new(ErrorKind::Failure, "there is no place for it")))
+    }
+
+    fn request(&self) -> Result<RecordRequest, CliError> {
+        let mut spec = RecordSpec::parse(self.spec.to_string().as_bytes())?;
+        let model = spec.model.take().ok_or_else(|| {
+            CliError::new(ErrorKind::Usage, "the specification names no model".to_owned())
+        })?;
+        let mut request = RecordRequest::new(model);
+        spec.add_to(&mut request)?;
+        Ok(request)
+    }
+
+    /// Records it, marked as late.
+    fn recover(&self, global: &Global, output: &Output) -> Result<Option<Recorded>, CliError> {
+        let mut request = self.request()?;
+        if let Some(metrics) = &self.metrics {
+            request.add_metrics(metrics_from_json(metrics.as_bytes())?);
+        }
+        if let Some(params) = &self.params {
+            request.params.extend(parameters_from_json(params.as_bytes())?);
+        }
+        request.run = Some(self.run);
+        settings::writing(global, output, false, |registry, settings, context| {
+            let Some(session) = &self.session else {
+                return Ok(Some(record(registry, settings, &request, context)?));
+            };
+            if let Some(reason) = &self.reason {
+                request.artifact = None;
+                fail(registry, settings, session, Some(reason), &request, context)?;
+                return Ok(None);
+            }
+            request.datasets.clear();
+            Ok(Some(complete(registry, settings, session, &request, context)?))
+        })
+    }
+
+    /// Refuses to record an artifact that is another by now.
+    fn check_artifact(&self) -> Result<(), CliError> {
+        let (Some(expected), Ok(request)) = (self.artifact_sha256, self.request()) else {
+            return Ok(());
+        };
+        let Some(path) = request.artifact else { return Ok(()) };
+        let mut input = Input::new(&path);
+        input.exclude = request.exclude;
+        let found = fingerprint(&[input], &lineage_core::context::Silent)?.pop();
+        if found.is_some_and(|found| found.sha256 != expected) {
+            let message = format!(
+                "{} is another since the training ended: {} then",
+                path.display(),
+                expected.short()
+            );
+            return Err(CliError::new(ErrorKind::BytesLost, message)
+                .hint("put the artifact of that training back, or delete the spool file"));
+        }
+        Ok(())
+    }
+}
+
+/// Records every session that was kept for later; each file goes when its session is recorded. Says of each
+/// what became of it.
+pub(crate) fn recover(global: &Global, output: &Output) -> Result<Vec<String>, CliError> {
+    let folder = settings::layout(global)?.spool();
+    let mut said = Vec::new();
+    for path in kept(&folder, "")?.into_iter().chain(kept(Path::new("."), LOOSE)?) {
+        let bytes = crate::facts::read(&path)?;
+        let spooled: Spooled = serde_json::from_slice(&bytes)
+            .map_err(|error| CliError::new(ErrorKind::Usage, error.to_string()))
+            .map_err(in_file(&path))?;
+        spooled.check_artifact().map_err(in_file(&path))?;
+        let recorded = spooled.recover(global, output).map_err(in_file(&path))?;
+        files::remove(&path)?;
+        said.push(match recorded {
+            Some(Recorded { model, version: Some(number), .. }) => {
+                format!("recorded {model}@{number}, late")
+            }
+            Some(Recorded { session, .. }) => format!("recorded session {session}, late"),
+            None => "recorded a failed session, late".to_owned(),
+        });
+    }
+    Ok(said)
+}
+
+/// The files of the folder whose names begin so, the oldest session first.
+fn kept(folder: &Path, prefix: &str) -> Result<Vec<PathBuf>, CliError> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.and_then(Iterator::collect::<Result<Vec<_>, _>>),
+    };
+    let entries = entries.map_err(|source| FileError::Io {
+        action: "list",
+        path: folder.to_owned(),
+        source,
+    })?;
+    let mut paths: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
+    paths.retain(|path| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| name.starts_with(prefix) && name.ends_with(".json"))
+    });
+    paths.sort();
+    Ok(paths)
+}
+
+fn random_name() -> String {
+    let mut random = [0; 8];
+    let _ = getrandom::fill(&mut random);
+    format!("unstarted-{:016x}", u64::from_le_bytes(random))
+}
+
+/// The request as a record specification, with absolute paths.
+fn specification(request: &RecordRequest) -> Value {
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let data = request.datasets.iter().map(|dataset| {
+        json!({"role": dataset.role, "name": dataset.name, "path": absolute(&dataset.path),
+               "transformations": dataset.transformations, "source": dataset.source,
+               "row_range": dataset.row_range})
+    });
+    let metrics = request.metrics.iter().map(|m| (m.full_name().to_string(), json!(m.value)));
+    let params = request.params.iter().map(|parameter| {
+        let value = match parameter.r#type {
+            ParameterType::String => json!(parameter.text),
+            _ => serde_json::from_str(&parameter.text).unwrap_or_else(|_| json!(parameter.text)),
+        };
+        (parameter.name.to_string(), value)
+    });
+    let tags = request.tags.iter().map(|tag| (tag.name.to_string(), json!(tag.value)));
+    let references: Vec<String> = request.derived_from.iter().map(ToString::to_string).collect();
+    json!({
+        "model": request.model,
+        "artifact": request.artifact.as_deref().map(absolute),
+        "data": data.collect::<Vec<_>>(),
+        "metrics": metrics.collect::<Map<_, _>>(),
+        "params": params.collect::<Map<_, _>>(),
+        "tags": tags.collect::<Map<_, _>>(),
+        "seed": request.seed,
+        "label": request.label,
+        "model_type": request.model_type,
+        "features": request.features,
+        "target": request.target,
+        "derived_from": references,
+        "note": request.note,
+        "exclude": request.exclude,
+        "metadata": request.metadata.as_deref().map(absolute),
+        "store": request.store,
+        "allow_pointer": request.allow_stand_in,
+    })
+}

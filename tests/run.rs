@@ -1,0 +1,162 @@
+//! `lineage run`: a training program, started and recorded.
+
+#![cfg(unix)]
+
+use std::fs;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::Env;
+
+fn project() -> Env {
+    let env = Env::new();
+    env.write("train.csv", "id,amount\n1,2.5\n2,3.5\n");
+    env
+}
+
+fn sessions(env: &Env) -> Vec<Value> {
+    env.json_lines(&["session", "list"], "lineage.session/1")
+}
+
+#[test]
+fn what_a_program_reads_writes_and_measures_is_recorded() {
+    let env = project();
+    env.write(
+        "train.sh",
+        "echo to standard output\necho to standard error >&2\necho bytes > model.bin\n\
+         printf '{\"step\":1,\"loss\":0.5}\\n{\"step\":2,\"loss\":0.25}\\n{\"validation\":{\"auc\":0.9},\"who\":\"x\"}\\n' \
+         > \"$LINEAGE_METRICS\"\necho '{\"eta\": 0.1}' > \"$LINEAGE_PARAMS\"\n",
+    );
+    let arguments = [
+        "run",
+        "fraud",
+        "--data",
+        "training=train.csv",
+        "--artifact",
+        "model.bin",
+        "--",
+        "sh",
+        "train.sh",
+    ];
+    let ran = env.run(&arguments).ok();
+    assert_eq!(ran.stdout, "to standard output\n");
+    for said in ["to standard error", "left out of the metrics: who", "Recorded fraud@1"] {
+        assert!(ran.stderr.contains(said), "{ran}");
+    }
+    let metadata = &env.json(&["show", "fraud@1"], "lineage.show/1")["metadata"];
+    assert_eq!(metadata["metrics"][0]["value"], 0.25);
+    assert_eq!(metadata["metrics"][1]["value"], 0.9);
+    assert_eq!(metadata["series"][0]["points"], 2);
+    assert_eq!(metadata["params"][0]["text"], "0.1");
+    assert_eq!(metadata["run"]["exit_status"], 0);
+    assert!(metadata["run"]["duration_us"].as_u64().unwrap() > 0);
+    assert_eq!(metadata["datasets"][0]["role"], "training");
+    assert_eq!(sessions(&env)[0]["state"], "completed");
+    env.verifies();
+}
+
+#[test]
+fn a_change_of_the_data_during_the_training_is_recorded() {
+    let env = project();
+    let before = env.json(&["fingerprint", "train.csv"], "lineage.fingerprint/1")["sha256"].clone();
+    let run = ["run", "fraud", "--data", "training=train.csv", "--artifact", "m.bin", "--"];
+    let program = ["sh", "-c", "echo 3,4.5 >> train.csv; echo trained > m.bin"];
+    let ran = env.run(&[&run[..], &program].concat()).ok();
+    ran.says("training:train.csv changed while the session ran");
+    let metadata = &env.json(&["show", "fraud@1"], "lineage.show/1")["metadata"];
+    let after = env.json(&["fingerprint", "train.csv"], "lineage.fingerprint/1")["sha256"].clone();
+    let data = &metadata["datasets"][0];
+    assert_eq!((&data["sha256"], &data["changed_to_sha256"]), (&before, &after));
+}
+
+#[test]
+fn the_status_of_a_program_that_fails_is_its_own() {
+    let env = project();
+    env.run(&["run", "fraud", "--", "sh", "-c", "exit 7"]).code(7);
+    env.run(&["run", "fraud", "--", "sh", "-c", "kill -9 $$"]).code(137);
+    env.run(&["run", "fraud", "--", "no-such-program"]).code(5).says("cannot run no-such-program");
+    let states: Vec<_> = sessions(&env).iter().map(|s| s["state"].clone()).collect();
+    assert_eq!(states, ["failed", "failed", "failed"]);
+    let reasons: Vec<_> = sessions(&env).iter().map(|s| s["reason"].clone()).collect();
+    assert_eq!(reasons[2], "the program ended with exit status 7");
+    assert_eq!(reasons[1], "the program was ended by signal 9");
+    env.verifies();
+}
+
+#[test]
+fn signals_are_passed_on() {
+    let env = project();
+    let script = "trap 'echo heard; exit 5' TERM; touch ready; while :; do sleep 0.05; done";
+    let mut command = env.command(&["run", "fraud", "--", "sh", "-c", script]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let begun = Instant::now();
+    while !env.path("ready").exists() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "the program did not start");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(5));
+    let mut said = String::new();
+    std::io::Read::read_to_string(child.stdout.as_mut().unwrap(), &mut said).unwrap();
+    assert_eq!(said, "heard\n");
+    assert_eq!(sessions(&env)[0]["reason"], "the program ended with exit status 5");
+}
+
+#[test]
+fn a_training_that_cannot_be_recorded_is_kept_for_later() {
+    let env = project();
+    let run = [
+        "run",
+        "fraud",
+        "--data",
+        "training=train.csv",
+        "--artifact",
+        "late.bin",
+        "--metric",
+        "test.auc=0.9",
+    ];
+    let program = ["--", "sh", "-c", "echo '{\"step\":1,\"loss\":0.5}' > $LINEAGE_METRICS"];
+    env.run(&[&run[..], &program].concat()).code(5).says("late.bin");
+    let ran = env.run(&[&run[..], &["--best-effort"], &program].concat()).ok();
+    ran.says("lineage doctor --recover");
+    let kept = || fs::read_dir(env.path(".lineage/spool")).map_or(0, Iterator::count);
+    assert_eq!(kept(), 1);
+    env.write("late.bin", "bytes that came late");
+    let report = env.json(&["doctor", "--recover"], "lineage.doctor/1");
+    assert_eq!(report["recovered"][0], "recorded fraud@1, late");
+    assert_eq!(kept(), 0);
+    let metadata = &env.json(&["show", "fraud@1"], "lineage.show/1")["metadata"];
+    assert_eq!(metadata["run"]["late"], true);
+    assert_eq!(metadata["series"][0]["points"], 1);
+    assert_eq!(metadata["metrics"].as_array().unwrap().len(), 2);
+    env.verifies();
+}
+
+#[test]
+fn an_artifact_that_is_another_by_now_is_not_recorded_late() {
+    let env = project();
+    env.write("model.bin", "first");
+    // A file of metrics that cannot be read.
+    let script = "echo '[1]' > $LINEAGE_METRICS; echo trained > model.bin";
+    let arguments =
+        ["run", "fraud", "--artifact", "model.bin", "--best-effort", "--", "sh", "-c", script];
+    env.run(&arguments).ok().says("LINEAGE_METRICS");
+    env.write("model.bin", "another");
+    env.run(&["doctor", "--recover"]).code(4).says("is another since the training ended");
+}
+
+#[test]
+fn without_a_registry_the_training_still_runs_when_asked_to() {
+    let env = Env::empty();
+    env.run(&["run", "fraud", "--", "touch", "ran"]).code(5);
+    assert!(!env.path("ran").exists());
+    env.run(&["run", "fraud", "--best-effort", "--", "touch", "ran"]).ok().says("lineage-spool-");
+    assert!(env.path("ran").exists());
+    env.run(&["init"]).ok();
+    let report = env.json(&["doctor", "--recover"], "lineage.doctor/1");
+    assert!(report["recovered"][0].as_str().unwrap().ends_with("late"), "{report}");
+    assert_eq!(env.json_lines(&["log"], "lineage.log/1").len(), 1);
+}

@@ -1,0 +1,162 @@
+//! `lineage session …`: a training that is recorded step by step.
+
+use std::fs;
+use std::process::Command;
+use std::thread;
+
+use serde_json::json;
+
+use crate::support::Env;
+
+/// A project with data, and an open session that uses it.
+fn open() -> (Env, String) {
+    let env = Env::new();
+    env.write("train.csv", "id,amount\n1,2.5\n2,3.5\n");
+    env.write("model.bin", "the model's bytes");
+    let arguments = ["session", "start", "fraud", "--data", "training=train.csv", "-q"];
+    let id = env.run(&arguments).ok().stdout.trim().to_owned();
+    (env, id)
+}
+
+fn tell(env: &Env, id: &str, step: &[&str]) {
+    let arguments = [&["session"], step, &["--session", id]].concat();
+    env.run(&arguments).ok();
+}
+
+#[test]
+fn a_session_becomes_one_version_with_all_that_was_said_of_it() {
+    let (env, id) = open();
+    tell(&env, &id, &["param", "depth=6", "--seed", "7"]);
+    tell(&env, &id, &["metric", "loss=0.5", "validation.auc=0.8", "--step", "1"]);
+    tell(&env, &id, &["metric", "loss=0.25", "--step", "2"]);
+    tell(&env, &id, &["metric", "test.auc=0.9"]);
+    tell(&env, &id, &["artifact", "model.bin"]);
+    insta::assert_snapshot!(env.run(&["session", "list"]).ok(), @"");
+    insta::assert_snapshot!(env.run(&["session", "show", &id]).ok(), @"");
+    let complete = ["session", "complete", "--session", &id, "--label", "1.0.0"];
+    insta::assert_snapshot!(env.run(&complete).ok(), @"");
+    let shown = env.json(&["show", "fraud@1"], "lineage.show/1");
+    let metadata = &shown["metadata"];
+    assert_eq!(metadata["session"], json!(id));
+    assert_eq!(metadata["seed"], "7");
+    assert_eq!(metadata["params"][0]["text"], "6");
+    assert_eq!(metadata["datasets"][0]["table"]["rows"], 2);
+    assert!(metadata["started"].is_string());
+    let values: Vec<_> =
+        metadata["metrics"].as_array().unwrap().iter().map(|m| &m["value"]).collect();
+    assert_eq!(values, [&json!(0.25), &json!(0.8), &json!(0.9)]);
+    assert_eq!(metadata["series"][0]["points"], 2);
+    insta::assert_snapshot!(env.run(&["show", "fraud@1", "--metric", "loss"]).ok(), @"");
+    env.refused(
+        &["show", "fraud@1", "--metric", "depth"],
+        5,
+        "not-found",
+        "no steps of the metric",
+    );
+    // The same again is the same answer.
+    let again = env.json(&["session", "complete", "--session", &id], "lineage.record/1");
+    assert_eq!((again["version"].as_u64(), again["changed"].as_bool()), (Some(1), Some(false)));
+    env.verifies();
+}
+
+#[test]
+fn data_that_changed_meanwhile_is_recorded_as_it_was() {
+    let (env, id) = open();
+    let before = env.json(&["fingerprint", "train.csv"], "lineage.fingerprint/1")["sha256"].clone();
+    env.write("train.csv", "id,amount\n1,2.5\n2,3.5\n3,4.5\n");
+    let ran = env.run(&["session", "complete", "--session", &id]).ok();
+    let ran = ran.says("training:train.csv changed while the session ran");
+    assert!(!ran.stdout.is_empty());
+    let log = env.json(&["log"], "lineage.log/1");
+    assert_eq!(log["datasets"][0]["sha256"], before);
+    let (env, id) = open();
+    fs::remove_file(env.path("train.csv")).unwrap();
+    env.run(&["session", "complete", "--session", &id])
+        .ok()
+        .says("training:train.csv could not be read again");
+}
+
+#[test]
+fn what_was_given_stays_and_what_ended_has_ended() {
+    let (env, id) = open();
+    let of = ["--session", &id];
+    let step = |arguments: &[&'static str]| [&["session"], arguments, &of].concat();
+    tell(&env, &id, &["param", "depth=6"]);
+    let same = env.json(&step(&["param", "depth=6"]), "lineage.session-step/1");
+    assert_eq!(same["changed"], false);
+    env.refused(&step(&["param", "depth=7"]), 6, "session-fact", "depth of the session was given");
+    env.write("train.csv", "other\n1\n");
+    env.refused(&step(&["data", "training=train.csv"]), 6, "session-fact", "was given before as");
+    tell(&env, &id, &["fail", "--reason", "out of memory"]);
+    env.refused(&step(&["metric", "x=1"]), 6, "session-ended", "has failed already");
+    env.refused(&step(&["complete"]), 6, "session-ended", "has failed already");
+    let again = env.json(&step(&["fail", "--reason", "twice"]), "lineage.session-step/1");
+    assert_eq!(again["changed"], false);
+    env.refused(
+        &["session", "show", "01ARZ3NDEKTSV4RRFFQ69G5FAV"],
+        5,
+        "unknown-session",
+        "there is no",
+    );
+    env.refused(&["session", "metric", "x=1"], 2, "usage", "no session is named");
+    env.refused(&step(&["metric", "x=high"]), 2, "usage", "is not a number");
+    env.refused(&step(&["metric"]), 2, "usage", "no metric is given");
+    env.verifies();
+}
+
+#[test]
+fn the_settings_can_require_more_of_a_session() {
+    let (env, _) = open();
+    let policy = "[policies.training]\nrequire-seed = true\nrequire-datasets = true\n";
+    env.write("lineage.toml", policy);
+    let id = env.run(&["session", "start", "fraud", "-q"]).ok().stdout.trim().to_owned();
+    let complete = ["session", "complete", "--session", &id];
+    env.refused(&complete, 3, "refused", "a seed (--seed N) and its data (--data ROLE=PATH)");
+    env.refused(&["record", "fraud", "--seed", "1"], 3, "refused", "its data");
+    tell(&env, &id, &["data", "training=train.csv"]);
+    tell(&env, &id, &["param", "--seed", "1"]);
+    env.run(&complete).ok();
+}
+
+#[test]
+fn many_steps_become_a_payload_and_all_of_them_are_kept() {
+    let (env, id) = open();
+    let line = |step: i32| format!("{{\"step\": {step}, \"loss\": {}}}\n", 1.0 / f64::from(step));
+    env.write("metrics.ndjson", (1..=500).map(line).collect::<String>());
+    tell(&env, &id, &["metric", "--file", "metrics.ndjson"]);
+    tell(&env, &id, &["metric", "loss=9", "--step", "501"]);
+    env.run(&["session", "complete", "--session", &id, "--artifact", "model.bin"]).ok();
+    let shown = env.json(&["show", "fraud@1"], "lineage.show/1");
+    let series = &shown["metadata"]["series"][0];
+    assert_eq!(series["points"], 501);
+    let payload = format!(".lineage/objects/{}", series["payload"]["sha256"].as_str().unwrap());
+    assert_eq!(fs::metadata(env.path(&payload)).unwrap().len(), 25 + 24 * 501);
+    assert_eq!(shown["metadata"]["metrics"][0]["value"], 9);
+    env.verifies();
+}
+
+#[test]
+fn steps_of_many_processes_are_all_kept() {
+    let (env, id) = open();
+    let root = env.root();
+    thread::scope(|scope| {
+        for worker in 0..8 {
+            let id = &id;
+            scope.spawn(move || {
+                for step in 0..6 {
+                    let (metric, step) = (format!("worker{worker}={step}"), step.to_string());
+                    let mut command = Command::new(env!("CARGO_BIN_EXE_lineage"));
+                    command.args(["session", "metric", &metric, "--step", &step, "--session", id]);
+                    command
+                        .current_dir(root)
+                        .env("LINEAGE_ACTOR", "Test Person <test@example.org>");
+                    let output = command.output().unwrap();
+                    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+                }
+            });
+        }
+    });
+    let shown = env.json(&["session", "show", &id], "lineage.session/1");
+    assert_eq!(shown["facts"]["points"].as_array().unwrap().len(), 48);
+    env.verifies();
+}
