@@ -2,14 +2,17 @@
 //! altered. Programs use the library `lineage-core` instead.
 
 mod args;
+mod child;
 mod commands;
 mod differences;
+mod environment;
 mod error;
 mod observer;
 mod output;
 mod render;
 mod settings;
 mod tables;
+mod training_again;
 
 use std::process::ExitCode;
 

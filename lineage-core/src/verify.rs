@@ -331,6 +331,8 @@ impl Outside<'_> {
             }
         }
         wanted.extend(session.environment.map(|payload| payload.sha256));
+        let patch = session.code.as_ref().and_then(|code| code.patch);
+        wanted.extend(patch.map(|payload| payload.sha256));
         for sha256 in wanted {
             if let Err(error) = objects::read(self.layout(), &sha256) {
                 let kind = match error {

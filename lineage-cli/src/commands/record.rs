@@ -12,6 +12,7 @@ use lineage_core::record::{
 };
 
 use crate::args::{DryRun, Global};
+use crate::environment::{CaptureArgs, named_in};
 use crate::error::{CliError, ErrorKind};
 use crate::output::Output;
 use crate::tables::TableArgs;
@@ -108,6 +109,8 @@ pub(crate) struct RecordArgs {
     #[command(flatten)]
     tables: TableArgs,
     #[command(flatten)]
+    capture: CaptureArgs,
+    #[command(flatten)]
     dry_run: DryRun,
 }
 
@@ -165,7 +168,13 @@ pub(crate) fn run(args: RecordArgs, global: &Global, output: &mut Output) -> Res
         settings::writing(global, output, dry_run, |registry, settings, context| {
             let mut request = request;
             request.schema = args.tables.declared(Some(registry), context)?;
-            Ok(record(registry, settings, &request, context)?)
+            let layout = registry.layout();
+            let (capture, warnings) =
+                args.capture.capture(named_in(&request), None, settings, layout)?;
+            request.capture = capture;
+            let mut recorded = record(registry, settings, &request, context)?;
+            recorded.warnings.extend(warnings);
+            Ok(recorded)
         })?;
     if !skipped.is_empty() {
         let message = format!("not numbers, and left out of the metrics: {}", skipped.join(", "));
@@ -222,9 +231,10 @@ fn request(args: &RecordArgs) -> Result<(RecordRequest, Vec<String>), CliError> 
     request.dry_run = args.dry_run.dry_run;
     let mut skipped = Vec::new();
     add_metrics(args, &mut request, &mut skipped)?;
-    add_parameters(args, &mut request)?;
-    add_columns(args, &mut request)?;
-    add_datasets(args, &mut request)?;
+    add_parameters(&args.param, &args.params_file, &mut request)?;
+    add_tags(&args.tag, &mut request)?;
+    add_features(&args.features, &mut request)?;
+    add_datasets(&args.data, &mut request)?;
     if let (Some(spec), Some(path)) = (spec, &args.spec) {
         skipped.extend(spec.add_to(&mut request).map_err(in_file(path))?);
     }
@@ -263,24 +273,35 @@ fn add_metrics(
     Ok(())
 }
 
-fn add_parameters(args: &RecordArgs, request: &mut RecordRequest) -> Result<(), CliError> {
-    for text in &args.param {
+pub(crate) fn add_parameters(
+    params: &[String],
+    files: &[PathBuf],
+    request: &mut RecordRequest,
+) -> Result<(), CliError> {
+    for text in params {
         let (name, value) = pair("--param", text, "NAME=VALUE")?;
         let r#type = ParameterType::of_text(value);
         request.params.push(Parameter { name: name.parse()?, text: value.to_owned(), r#type });
     }
-    for path in &args.params_file {
+    for path in files {
         request.params.extend(parameters_from_json(&read(path)?).map_err(in_file(path))?);
     }
-    for text in &args.tag {
+    Ok(())
+}
+
+fn add_tags(tags: &[String], request: &mut RecordRequest) -> Result<(), CliError> {
+    for text in tags {
         let (name, value) = pair("--tag", text, "NAME=VALUE")?;
         request.tags.push(Tag { name: name.parse()?, value: value.to_owned() });
     }
     Ok(())
 }
 
-fn add_columns(args: &RecordArgs, request: &mut RecordRequest) -> Result<(), CliError> {
-    for text in &args.features {
+pub(crate) fn add_features(
+    features: &[String],
+    request: &mut RecordRequest,
+) -> Result<(), CliError> {
+    for text in features {
         match text.strip_prefix('@') {
             Some(path) => {
                 let path = Path::new(path);
@@ -292,8 +313,8 @@ fn add_columns(args: &RecordArgs, request: &mut RecordRequest) -> Result<(), Cli
     Ok(())
 }
 
-fn add_datasets(args: &RecordArgs, request: &mut RecordRequest) -> Result<(), CliError> {
-    for text in &args.data {
+pub(crate) fn add_datasets(data: &[OsString], request: &mut RecordRequest) -> Result<(), CliError> {
+    for text in data {
         let text = text.to_str().ok_or_else(|| {
             let shown = text.to_string_lossy();
             CliError::new(

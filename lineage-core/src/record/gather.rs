@@ -25,6 +25,8 @@ pub(crate) struct Gathered {
     pub(crate) artifact: Option<GatheredArtifact>,
     pub(crate) datasets: Vec<GatheredDataset>,
     pub(crate) derived_from: Vec<DerivedFrom>,
+    /// The environment as a payload.
+    pub(super) environment: Option<Vec<u8>>,
     pub(super) request_sha256: Sha256,
 }
 
@@ -147,7 +149,10 @@ pub(super) fn gather(
     }
     let derived_from = registry.read(|reader| derived_from(reader, request))?;
     let request_sha256 = request_digest(request, artifact.as_ref(), &datasets)?;
-    Ok(Gathered { artifact, datasets, derived_from, request_sha256 })
+    let environment = request.capture.as_ref().map(|capture| capture.environment.to_bytes());
+    let environment =
+        environment.transpose().map_err(EntryError::from).map_err(StoreError::from)?;
+    Ok(Gathered { artifact, datasets, derived_from, environment, request_sha256 })
 }
 
 fn check_verdict(
@@ -272,6 +277,10 @@ pub(super) fn store_bytes(
         if let Some(manifest) = &dataset.found.manifest {
             kept.push(objects::temporary(layout, &manifest.to_bytes(), context)?);
         }
+    }
+    let patch = request.capture.as_ref().and_then(|capture| capture.patch.as_ref());
+    for bytes in gathered.environment.iter().chain(patch) {
+        kept.push(objects::temporary(layout, bytes, context)?);
     }
     objects::put(layout, kept, context)?;
     context.observer.step(Step::ObjectsStored);

@@ -21,13 +21,15 @@ use self::place::{MetadataTarget, metadata_target};
 use crate::context::Context;
 use crate::digest::{Kind, Sha256};
 use crate::events::{
-    DatasetUse, EntryError, Event, Hashed, SchemaSource, SessionCompleted, TableUse, VersionRecord,
+    DatasetUse, EntryError, Event, Hashed, Payload, SchemaSource, SessionCompleted, TableUse,
+    VersionRecord,
 };
 use crate::fingerprint::Typing;
 use crate::lookup;
 use crate::metadata;
 use crate::names::{Label, PointerName};
 use crate::owed::{self, Placed, Unrepaired};
+use crate::reproducibility::Parts;
 use crate::settings::Settings;
 use crate::store::{OwedFile, OwedKind, Reader, Registry, SessionRow, StoreError};
 
@@ -196,6 +198,20 @@ pub fn record(
     }
 }
 
+/// The details of the session that a request would record now. Nothing is written, and no earlier reading
+/// is trusted.
+pub fn planned(
+    registry: &Registry,
+    settings: &Settings,
+    request: &RecordRequest,
+    context: &Context<'_>,
+) -> Result<SessionCompleted, RecordError> {
+    let mut request = RecordRequest { dry_run: true, ..request.clone() };
+    request.normalise()?;
+    let gathered = gather(registry, settings, &request, context)?;
+    Ok(event(&request, &gathered, 0, &None, context).1)
+}
+
 enum Outcome {
     New { session: String, details: Box<SessionCompleted>, owed: Option<OwedFile> },
     Earlier(Box<SessionRow>),
@@ -271,7 +287,8 @@ fn event(
             inspection: artifact.inspection(),
         }
     });
-    let details = SessionCompleted {
+    let capture = request.capture.as_ref();
+    let mut details = SessionCompleted {
         model: request.model.clone(),
         version,
         model_type: request.model_type.clone(),
@@ -284,8 +301,8 @@ fn event(
         derived_from: gathered.derived_from.clone(),
         tags: request.tags.clone(),
         note: request.note.clone(),
-        environment: None,
-        code: None,
+        environment: gathered.environment.as_deref().map(Payload::of),
+        code: capture.and_then(|capture| capture.code.clone()),
         reproducibility_sha256: None,
         run: None,
         series: Vec::new(),
@@ -294,6 +311,8 @@ fn event(
         idempotency_key: request.idempotency_key.clone(),
         request_sha256: gathered.request_sha256,
     };
+    let environment = capture.map(|capture| &capture.environment);
+    details.reproducibility_sha256 = Parts::of(&details, environment).sha256();
     (session, details)
 }
 

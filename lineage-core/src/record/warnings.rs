@@ -26,6 +26,10 @@ pub(super) fn of(
         artifact(reader, request, found, &mut warnings)
     })?;
     datasets(gathered, &mut warnings);
+    warnings.extend(request.redacted.iter().map(|place| Warning {
+        code: "secret-removed",
+        message: format!("{place} holds or is named like a secret, which was not recorded"),
+    }));
     Ok((twins, warnings))
 }
 
