@@ -7,9 +7,11 @@ use std::fs;
 use jsonschema::Validator;
 use lineage_core::canonical;
 use lineage_core::digest::Sha256;
-use lineage_core::events::Entry;
+use lineage_core::environment::Environment;
+use lineage_core::events::{Entry, SessionCompleted};
 use lineage_core::fingerprint::{Manifest, ManifestFile};
 use lineage_core::metadata;
+use lineage_core::reproducibility::Parts;
 use lineage_core::settings::TEMPLATE;
 use serde_json::{Value, json};
 
@@ -223,6 +225,10 @@ fn every_document_of_the_command_line_fits_its_schema() {
     all.one(&["verify"], 0);
     all.check(&["fingerprint", "train.csv", "parts", "v1/model.bin"], 0);
     let pickle = testdata("models/evil-build.pkl");
+    let compared = all.one(&["reproduce", "fraud@4", "--data", "training=train.csv"], 0);
+    all.schemas["reproduce"].needs(&compared, "/parts/0/verdict", json!("same"));
+    all.one(&["reproduce", "fraud@4", "--artifact", "again", "--", "mkdir", "again"], 1);
+    all.one(&["reproduce", "fraud@3", "--", "sh", "-c", "echo again > v3/model.bin"], 0);
     let inspected = all.one(&["inspect", &pickle.to_string_lossy(), "--refuse", "dangerous"], 3);
     all.schemas["inspect"].needs(&inspected, "/verdict", json!("fine"));
     all.schemas["inspect"].needs(&inspected, "/format", json!("pickles"));
@@ -463,6 +469,26 @@ fn manifests_agree_with_their_vectors() {
         assert_eq!(String::from_utf8(bytes.clone()).unwrap(), text(&case["manifest_utf8"]));
         assert_eq!(manifest.sha256().to_string(), text(&case["sha256"]), "{case:#}");
         assert!(Manifest::parse(&bytes).is_ok_and(|again| again == manifest), "{case:#}");
+    }
+}
+
+#[test]
+fn reproducibility_agrees_with_its_vectors() {
+    let schema = Schema::load("reproducibility");
+    for case in cases("reproducibility.json") {
+        let details: SessionCompleted = serde_json::from_value(case["details"].clone()).unwrap();
+        let environment = Some(&case["environment"]).filter(|environment| !environment.is_null());
+        let environment = environment.map(|environment| {
+            Schema::load("environment").accepts(environment);
+            let bytes = canonical::to_bytes(environment).unwrap();
+            let parsed = Environment::parse(&bytes).unwrap();
+            assert!(parsed.to_bytes().unwrap() == bytes);
+            parsed
+        });
+        let parts = Parts::of(&details, environment.as_ref());
+        assert_eq!(parts.document(), case["document"], "{}", case["about"]);
+        schema.accepts(&parts.document());
+        assert_eq!(json!(parts.sha256()), case["sha256"], "{}", case["about"]);
     }
 }
 

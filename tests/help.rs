@@ -2,7 +2,7 @@
 
 use crate::support::Env;
 
-const COMMANDS: [&[&str]; 21] = [
+const COMMANDS: [&[&str]; 22] = [
     &["init"],
     &["record"],
     &["log"],
@@ -19,6 +19,7 @@ const COMMANDS: [&[&str]; 21] = [
     &["fingerprint"],
     &["diff"],
     &["inspect"],
+    &["reproduce"],
     &["demo"],
     &["doctor"],
     &["completions"],
