@@ -38,8 +38,16 @@ fn repository() -> Env {
     env
 }
 
-const RECORD: [&str; 6] =
-    ["record", "fraud", "--artifact", "models/m.bin", "--data", "training=models/t.csv"];
+const RECORD: [&str; 8] = [
+    "record",
+    "fraud",
+    "--environment",
+    "auto",
+    "--artifact",
+    "models/m.bin",
+    "--data",
+    "training=models/t.csv",
+];
 
 /// Records once more, and gives what `show` then has.
 fn recorded(env: &Env, more: &[&str]) -> Value {
@@ -85,8 +93,6 @@ fn a_clean_commit_and_changes_are_told_apart() {
     env.write("train.py", "print(2)\n");
     let changed = code(&env);
     assert_eq!((&changed["dirty"], &changed["commit"]), (&true.into(), &clean["commit"]));
-    let digest = "2d1f5d9a";
-    assert_ne!(changed["diff_sha256"], digest);
     let text = format!(
         "lineage-diff-1\n100644 {} train.py\n",
         lineage_core::digest::Sha256::of(b"print(2)\n")
@@ -129,7 +135,8 @@ fn worktrees_submodules_and_new_repositories_are_understood() {
     git(&env, "other", &["commit", "-qm", "lib"]);
     env.write("tree/models/m.bin", "side");
     let registry = env.path(".lineage");
-    let mut command = env.command(&["record", "fraud", "--artifact", "models/m.bin"]);
+    let mut command =
+        env.command(&["record", "fraud", "--environment", "auto", "--artifact", "models/m.bin"]);
     command.current_dir(env.path("tree")).env("LINEAGE_REGISTRY", &registry);
     env.finish(command.output().unwrap()).ok();
     let shown = env.json(&["show", "fraud@1"], "lineage.show/1");
@@ -189,7 +196,10 @@ fn what_cannot_be_captured_says_why() {
         let shown = recorded(&env, &["--python", "models/python"]);
         assert_eq!(shown["environment"]["python"]["unavailable"], reason);
     }
-    let shown = recorded(&env, &["--environment", "none"]);
+    let plain = ["record", "fraud", "--artifact", "models/m.bin"];
+    env.run_with(&plain, &[("LINEAGE_ENVIRONMENT", "some")]).code(2).says("neither auto nor none");
+    env.run(&[&plain[..], &["--environment", "none"]].concat()).ok();
+    let shown = env.json(&["show", "fraud@latest"], "lineage.show/1");
     assert!(shown["environment"].is_null() && shown["metadata"]["environment"].is_null());
     assert!(shown["metadata"].get("code").is_none());
     env.verifies();

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::Path;
 
 use jsonschema::Validator;
 use lineage_core::canonical;
@@ -227,8 +228,9 @@ fn every_document_of_the_command_line_fits_its_schema() {
     let pickle = testdata("models/evil-build.pkl");
     let compared = all.one(&["reproduce", "fraud@4", "--data", "training=train.csv"], 0);
     all.schemas["reproduce"].needs(&compared, "/parts/0/verdict", json!("same"));
-    all.one(&["reproduce", "fraud@4", "--artifact", "again", "--", "mkdir", "again"], 1);
-    all.one(&["reproduce", "fraud@3", "--", "sh", "-c", "echo again > v3/model.bin"], 0);
+    let again = ["reproduce", "fraud@3", "--json", "--", "cp", "train.csv", "v3/model.bin"];
+    let again = all.env.run(&again).ok().json();
+    all.schemas["reproduce"].needs(&again, "/run/verdict", json!("match"));
     let inspected = all.one(&["inspect", &pickle.to_string_lossy(), "--refuse", "dangerous"], 3);
     all.schemas["inspect"].needs(&inspected, "/verdict", json!("fine"));
     all.schemas["inspect"].needs(&inspected, "/format", json!("pickles"));
@@ -350,6 +352,37 @@ fn metadata_fits_its_schema() {
     }
     let golden = fs::read(testdata("vectors/metadata.json")).unwrap();
     schema.accepts(&serde_json::from_slice(&golden).unwrap());
+}
+
+#[test]
+fn what_is_captured_fits_its_schemas() {
+    let env = Env::new();
+    env.write("t.csv", "a\n1\n");
+    env.write("train.py", "1");
+    let author = ["-c", "user.name=Test", "-c", "user.email=t@example.org"];
+    for arguments in [&["init", "-q"][..], &["add", "."], &["commit", "-qm", "first"]] {
+        let mut command = env.command_of(Path::new("git"), &[&author[..], arguments].concat());
+        assert!(command.status().unwrap().success());
+    }
+    env.write("train.py", "2");
+    let record =
+        ["record", "fraud", "--environment", "auto", "--keep-patch", "--artifact", "t.csv"];
+    env.run(&[&record[..], &["--data", "training=t.csv"]].concat()).ok();
+    let log = Log::read(&env);
+    let entry = log.versions().last().unwrap();
+    let event = Schema::load("event");
+    let metadata: Value = serde_json::from_str(&env.read("metadata.json")).unwrap();
+    let metadata_schema = Schema::load("metadata");
+    for field in ["commit", "dirty", "diff_sha256", "patch/sha256"] {
+        event.needs(entry, &format!("/details/code/{field}"), json!([]));
+        metadata_schema.needs(&metadata, &format!("/code/{field}"), json!([]));
+    }
+    event.needs(entry, "/details/reproducibility_sha256", json!("A"));
+    metadata_schema.needs(&metadata, "/reproducibility_sha256", json!("A"));
+    let shown = env.json(&["show", "fraud@1"], "lineage.show/1");
+    let environment = Schema::load("environment");
+    environment.needs(&shown["environment"], "/git/changed", json!("1"));
+    environment.needs(&shown["environment"], "/python/unavailable", json!(""));
 }
 
 #[test]

@@ -41,6 +41,8 @@ fn known() -> Env {
     env.run(&[
         "record",
         "fraud",
+        "--environment",
+        "auto",
         "--artifact",
         "models/m.bin",
         "--data",
@@ -91,7 +93,18 @@ fn everything_at_hand_is_a_match() {
         .as_str()
         .unwrap()[..12]
         .to_owned();
-    assert_snapshot!(ran.to_string().replace(&commit, "$COMMIT"), @"");
+    assert_snapshot!(ran.to_string().replace(&commit, "$COMMIT"), @r"
+    match: fraud@1
+      data training:train.csv           match  d4a293685bf5
+      schema source training:train.csv  match  inferred
+      params                            match  depth=6, rate=0.1
+      seed                              match  42
+      features                          match  a
+      target                            match  b
+      code                              match  $COMMIT
+      interpreter                       match  CPython 3.12.4
+      packages                          match  1 package
+    ");
     let again = env.run(&[&ALL[..], &["training=models/train.ndjson"]].concat()).ok();
     assert!(again.stdout.starts_with("re-encoded: fraud@1\n"), "{again}");
     let quiet = env.run(&[&ALL[..], &["training=models/train.csv", "-q"]].concat()).ok();

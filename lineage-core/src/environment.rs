@@ -173,7 +173,7 @@ pub struct Lock {
     pub sha256: Part<Sha256>,
 }
 
-/// What was captured of a session: handed to [`crate::record`], and to whatever else writes sessions.
+/// What was captured of a session, for whatever records it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Capture {
     /// The environment.

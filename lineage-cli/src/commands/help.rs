@@ -47,6 +47,9 @@ Environment
                      configured in git, else the login name. The source is recorded.
   NO_COLOR           when set, nothing is coloured
 
+  LINEAGE_ENVIRONMENT
+                     `none`: record captures no code, packages and machine, unless
+                     --environment says so
   VIRTUAL_ENV, CONDA_PREFIX
                      the Python and the conda environment whose packages `record` captures
   LINEAGE_METRICS    set for the command of `lineage reproduce REF -- COMMAND`: the file that

@@ -147,7 +147,7 @@ fn compare(
     let recorded_paths = recorded_paths.chain([&recorded.row.path, &recorded.row.metadata_path]);
     named.extend(recorded_paths.map(|path| layout.absolute(path)));
     named.extend(args.artifact.clone());
-    let capture = CaptureArgs::with_python(args.python.clone());
+    let capture = CaptureArgs::at_hand(args.python.clone());
     let command = (!args.command.is_empty()).then_some(&*args.command);
     request.capture = capture.capture(named, command, settings, layout)?.0;
     Ok(reproduce::compare(registry, settings, recorded, &request, context)?)

@@ -18,21 +18,15 @@ use lineage_core::record::{RecordRequest, Warning};
 use lineage_core::redaction;
 use lineage_core::settings::Settings;
 
-use crate::error::CliError;
+use crate::error::{CliError, ErrorKind};
 use crate::settings;
 
 /// What is captured, for every command that writes sessions.
 #[derive(clap::Args, Clone, Default)]
 pub(crate) struct CaptureArgs {
-    /// Whether to capture code, packages and machine
-    #[arg(
-        long,
-        value_name = "WHAT",
-        default_value = "auto",
-        hide_default_value = true,
-        help_heading = "Environment"
-    )]
-    environment: What,
+    /// Whether to capture code, packages and machine [env: LINEAGE_ENVIRONMENT; default: auto]
+    #[arg(long, value_name = "WHAT", help_heading = "Environment")]
+    environment: Option<What>,
     /// The Python whose packages are captured [default: that of the active environment]
     #[arg(long, value_name = "PATH", help_heading = "Environment")]
     python: Option<PathBuf>,
@@ -42,19 +36,32 @@ pub(crate) struct CaptureArgs {
 }
 
 /// Whether the environment is captured.
-#[derive(Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum What {
     /// What is at hand: git, the machine, the active Python, R and conda environments
-    #[default]
     Auto,
     /// Nothing
     None,
 }
 
 impl CaptureArgs {
-    /// What is captured beside the Python that is named.
-    pub(crate) fn with_python(python: Option<PathBuf>) -> CaptureArgs {
-        CaptureArgs { python, ..CaptureArgs::default() }
+    /// What is at hand now, with the Python that is named.
+    pub(crate) fn at_hand(python: Option<PathBuf>) -> CaptureArgs {
+        CaptureArgs { environment: Some(What::Auto), python, keep_patch: false }
+    }
+
+    /// The flag, else the variable.
+    fn wanted(&self) -> Result<What, CliError> {
+        let variable = || settings::variable("LINEAGE_ENVIRONMENT");
+        match (self.environment, variable().as_deref()) {
+            (Some(what), _) => Ok(what),
+            (None, None | Some("auto")) => Ok(What::Auto),
+            (None, Some("none")) => Ok(What::None),
+            (None, Some(_)) => {
+                let message = "LINEAGE_ENVIRONMENT is neither auto nor none";
+                Err(CliError::new(ErrorKind::Usage, message))
+            }
+        }
     }
 
     /// Captures what a session ran with. `named` are its data and artifact, which are no code even where
@@ -67,7 +74,7 @@ impl CaptureArgs {
         settings: &Settings,
         layout: &Layout,
     ) -> Result<(Option<Capture>, Vec<Warning>), CliError> {
-        if self.environment == What::None {
+        if self.wanted()? == What::None {
             return Ok((None, Vec::new()));
         }
         let here = settings::working_directory()?;

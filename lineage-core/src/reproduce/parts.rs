@@ -229,7 +229,9 @@ fn packages(
     found: Option<&[Package]>,
     unknown: Option<String>,
 ) -> PartComparison {
-    let count = |list: Option<&[Package]>| list.map(|list| format!("{} packages", list.len()));
+    let count = |list: Option<&[Package]>| {
+        list.map(|list| format!("{} package{}", list.len(), if list.len() == 1 { "" } else { "s" }))
+    };
     let (verdict, detail) = match (recorded, found) {
         (Some(left), Some(right)) if left == right => (Verdict::Match, None),
         (Some(left), Some(right)) => {
