@@ -22,8 +22,8 @@ const STEMS: [&str; 14] = [
     "connectionstring",
 ];
 /// Words that announce a secret when they are a whole word of a name.
-const WORDS: [&str; 9] =
-    ["secret", "secrets", "pwd", "passcode", "auth", "authorization", "bearer", "cookie", "pat"];
+const WORDS: [&str; 8] =
+    ["secret", "secrets", "pwd", "passcode", "auth", "authorization", "bearer", "cookie"];
 /// A key is a secret with one of these words beside it.
 const KEYS: [&str; 13] = [
     "api",
@@ -77,6 +77,8 @@ const SECRET_TOKENS: [&str; 11] = [
 /// `pass` is a password with one of these beside it, or alone.
 const PASSES: [&str; 10] =
     ["admin", "db", "database", "ftp", "login", "mysql", "pg", "root", "smtp", "user"];
+/// `pat` is a personal access token with one of these beside it; alone it may be short for patience.
+const PATS: [&str; 6] = ["ado", "azure", "databricks", "devops", "github", "gitlab"];
 /// How well-known tokens begin. At least [`TOKEN_CHARACTERS_MIN`] more characters follow.
 const PREFIXES: [&str; 21] = [
     "AKIA",
@@ -112,6 +114,9 @@ pub fn is_secret_name(name: &str) -> bool {
         return true;
     }
     if has(&["key", "keys"]) && has(&KEYS) || squashed == "pass" || has(&["pass"]) && has(&PASSES) {
+        return true;
+    }
+    if has(&["pat"]) && has(&PATS) {
         return true;
     }
     let many = has(&["tokens"]);
@@ -376,6 +381,7 @@ mod tests {
             "pass",
             "connection_string",
             "authorization",
+            "GITHUB_PAT",
         ] {
             assert!(is_secret_name(name), "{name}");
         }
@@ -398,6 +404,7 @@ mod tests {
             "learning_rate",
             "compass",
             "patience",
+            "pat",
             "monkey",
             "special_tokens",
         ] {

@@ -68,7 +68,8 @@ pub(super) fn capture(folder: &Path, not_code: &[PathBuf], keep_patch: bool) -> 
     let dirty = changes.files() > 0;
     if keep_patch && dirty {
         match patch(&top, &changes.kept_out) {
-            Ok(bytes) => found.patch = Some(bytes),
+            // Nothing but untracked files.
+            Ok(bytes) => found.patch = Some(bytes).filter(|bytes| !bytes.is_empty()),
             Err(reason) => found.warnings.push(Warning {
                 code: "patch-not-kept",
                 message: format!("the difference to the commit was not kept: {reason}"),
@@ -105,7 +106,7 @@ fn look(folder: &Path, not_code: &[PathBuf]) -> Result<(PathBuf, Status, Changes
 
 fn git(folder: &Path) -> Command {
     let mut command = Command::new("git");
-    // A program that the repository's settings name must not run, and the index not be written.
+    // The index is not written, and no monitor of the file system is started.
     command.arg("--no-optional-locks").args(["-c", "core.fsmonitor=false"]);
     command.current_dir(folder).env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0");
     for name in VARIABLES {

@@ -30,7 +30,7 @@ if user:
     folders.insert(0, site.getusersitepackages())
 
 found = {}
-for distribution in metadata.distributions(path=list(dict.fromkeys(folders))):
+for distribution in metadata.distributions(path=[folder for folder in dict.fromkeys(folders) if folder]):
     name = distribution.metadata["Name"]
     if name:
         found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), str(distribution.version))

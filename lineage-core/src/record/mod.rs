@@ -5,6 +5,7 @@ mod inputs;
 mod inspection;
 mod place;
 mod request;
+mod secrets;
 mod warnings;
 
 pub use inputs::{
@@ -13,6 +14,7 @@ pub use inputs::{
 pub use request::{
     DatasetRequest, DeclaredSchema, RecordError, RecordRequest, RecordSpec, SpecError,
 };
+pub use secrets::{redact_parameter, redact_tag, redact_text};
 
 use serde::Serialize;
 

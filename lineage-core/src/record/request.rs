@@ -7,9 +7,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::inputs::{self, InputFileError};
+use super::secrets;
 use crate::context::Timestamp;
 use crate::environment::Capture;
-use crate::events::{Metric, Parameter, ParameterType, RowRange, SchemaSource, Tag};
+use crate::events::{Metric, Parameter, RowRange, SchemaSource, Tag};
 use crate::files::FileError;
 use crate::fingerprint::{FingerprintError, StandIn, Table, TableOptions};
 use crate::inspect::{InspectError, Verdict};
@@ -17,7 +18,6 @@ use crate::layout::LayoutError;
 use crate::lookup::LookupError;
 use crate::names::{DatasetName, Label, ModelName, NameError, Reference, Role};
 use crate::readers::schema::{DeclaredColumn, SchemaError, columns_from_file};
-use crate::redaction::{self, REMOVED};
 use crate::store::StoreError;
 
 /// Why a session was not recorded. Nothing was written.
@@ -274,53 +274,11 @@ impl RecordRequest {
 
     /// Brings lists into their canonical order, takes secrets away and refuses what is given twice.
     pub fn normalise(&mut self) -> Result<(), RecordError> {
-        self.redact();
+        secrets::remove(self);
         self.metrics.sort_by_key(Metric::full_name);
         self.params.sort_by(|a, b| a.name.cmp(&b.name));
         self.tags.sort_by(|a, b| a.name.cmp(&b.name));
         self.check()
-    }
-
-    /// Takes away what is named like a secret or looks like one (`docs/formats/environment.md`).
-    fn redact(&mut self) {
-        let redacted = &mut self.redacted;
-        let mut replace = |place: String, text: &mut String, safe: String| {
-            if *text != safe {
-                redacted.insert(place);
-                *text = safe;
-            }
-        };
-        let named = |name: &str| redaction::is_secret_name(name);
-        for param in &mut self.params {
-            let secret = named(param.name.as_str());
-            let safe = match param.r#type {
-                _ if secret => REMOVED.to_owned(),
-                ParameterType::Json => redaction::without_secrets(&param.text),
-                _ => redaction::without_shapes(&param.text),
-            };
-            if secret {
-                param.r#type = ParameterType::String;
-            }
-            replace(format!("the parameter \"{}\"", param.name), &mut param.text, safe);
-        }
-        for tag in &mut self.tags {
-            let secret = named(tag.name.as_str());
-            let safe =
-                if secret { REMOVED.to_owned() } else { redaction::without_shapes(&tag.value) };
-            replace(format!("the tag \"{}\"", tag.name), &mut tag.value, safe);
-        }
-        for dataset in &mut self.datasets {
-            let source = dataset.source.iter_mut().map(|text| ("source", text));
-            let changes = dataset.transformations.iter_mut().map(|text| ("transformation", text));
-            for (what, text) in source.chain(changes) {
-                let safe = redaction::without_shapes(text);
-                replace(format!("the {what} of the {} data", dataset.role), text, safe);
-            }
-        }
-        if let Some(note) = &mut self.note {
-            let safe = redaction::without_shapes(note);
-            replace("the note".to_owned(), note, safe);
-        }
     }
 
     fn check(&self) -> Result<(), RecordError> {
