@@ -330,3 +330,19 @@ fn diff_names_what_differs_of_code_and_packages() {
     let found = env.json(&["diff", "fraud@2", "fraud@3"], "lineage.diff/1");
     assert_eq!(found["versions"]["packages"][0]["name"], "numpy");
 }
+
+#[test]
+fn what_has_no_end_has_no_digest() {
+    let env = repository();
+    for number in 0..17 {
+        let file = fs::File::create(env.path(&format!("data{number}"))).unwrap();
+        file.set_len(64 * 1024 * 1024).unwrap();
+    }
+    fs::File::create(env.path("large")).unwrap().set_len(1 << 40).unwrap();
+    let shown = recorded(&env, &[]);
+    let problem = shown["environment"]["git"]["problem"].as_str().unwrap();
+    assert!(problem.contains("more than 1 GiB"), "{problem}");
+    let code = &shown["metadata"]["code"];
+    assert!(code["dirty"] == true && code["diff_sha256"].is_null(), "{code}");
+    assert!(shown["metadata"].get("reproducibility_sha256").is_none());
+}

@@ -23,6 +23,8 @@ const PATCH_BYTES_MAX: u64 = 16 * 1024 * 1024;
 const FILES_MAX: usize = 10_000;
 /// A file that is larger enters the difference by its size: it is data that was not named as such.
 const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// More than this is not read to find out what differs.
+const BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// Repositories within repositories.
 const DEPTH_MAX: usize = 8;
 /// Where another repository than that of the folder would be named, or what git says be changed.
@@ -195,7 +197,8 @@ impl Changes {
     fn of(top: &Path, files: &[Differing], not_code: &[PathBuf], depth: usize) -> Changes {
         let mut changes =
             Changes { changed: 0, untracked: 0, manifest: Ok(String::new()), kept_out: Vec::new() };
-        let mut lines: BTreeMap<&[u8], String> = BTreeMap::new();
+        let mut code: Vec<(PathBuf, &Differing)> = Vec::new();
+        let mut bytes = 0;
         for file in files {
             let path = top.join(os_path(&file.path));
             if not_code.iter().any(|known| path.starts_with(known)) || is_metadata(&path) {
@@ -206,26 +209,45 @@ impl Changes {
                 Some(_) => changes.changed += 1,
                 None => changes.untracked += 1,
             }
-            if changes.files() as usize > FILES_MAX {
-                let problem =
-                    format!("more than {FILES_MAX} files differ; is .gitignore complete?");
-                changes.manifest = Err(problem);
-                continue;
-            }
-            match line(&path, file, not_code, depth) {
-                Ok(line) => drop(lines.insert(&file.path, line)),
-                Err(problem) => {
-                    let path = String::from_utf8_lossy(&file.path).into_owned();
-                    changes.manifest = Err(format!("{path}: {problem}"));
-                }
-            }
+            bytes += hashed_bytes(&path);
+            code.push((path, file));
         }
-        if changes.manifest.is_ok() && !lines.is_empty() {
-            let lines = lines.iter().map(|(path, line)| format!("{line} {}\n", quoted(path)));
-            changes.manifest = Ok(format!("lineage-diff-1\n{}", lines.collect::<String>()));
-        }
+        let too_much = if code.len() > FILES_MAX {
+            Some(format!("more than {FILES_MAX} files differ"))
+        } else {
+            (bytes > BYTES_MAX).then(|| "the files that differ have more than 1 GiB".to_owned())
+        };
+        changes.manifest = match too_much {
+            Some(problem) => Err(format!("{problem}; is .gitignore complete?")),
+            None => manifest(&code, not_code, depth),
+        };
         changes
     }
+}
+
+/// The list of files whose digest is that of the difference; empty when there are none.
+fn manifest(
+    code: &[(PathBuf, &Differing)],
+    not_code: &[PathBuf],
+    depth: usize,
+) -> Result<String, String> {
+    let mut lines: BTreeMap<&[u8], String> = BTreeMap::new();
+    for (path, file) in code {
+        let line = line(path, file, not_code, depth)
+            .map_err(|problem| format!("{}: {problem}", String::from_utf8_lossy(&file.path)))?;
+        lines.insert(&file.path, line);
+    }
+    if lines.is_empty() {
+        return Ok(String::new());
+    }
+    let lines = lines.iter().map(|(path, line)| format!("{line} {}\n", quoted(path)));
+    Ok(format!("lineage-diff-1\n{}", lines.collect::<String>()))
+}
+
+/// How much is read to digest what is at `path`.
+fn hashed_bytes(path: &Path) -> u64 {
+    let found = path.symlink_metadata().ok().filter(fs::Metadata::is_file);
+    found.map(|found| found.len()).filter(|bytes| *bytes <= FILE_BYTES_MAX).unwrap_or(0)
 }
 
 /// A `metadata.json` that lineage wrote beside a model.
