@@ -56,6 +56,8 @@ def main():
             assert found["packages"] == expected, (name, found, expected)
             assert found["version"] == version and {"name": "my-own-package", "version": "1.2.3"} in expected
             assert not trace.exists(), f"{name}: code was executed"
+            subprocess.run([folder / name / "bin" / "python", "-c", ""], env={**os.environ, "TRACE": "1"}, check=True)
+            assert trace.exists(), "the trap would not have been noticed"
             print(f"{name}: {len(expected)} packages, Python {version}")
         hanging = folder / "hanging" / "bin"
         hanging.mkdir(parents=True)
