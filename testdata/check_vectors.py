@@ -99,6 +99,34 @@ def request(details):
     return digest(dump(document).encode())
 
 
+def reproducibility(details, environment):
+    """docs/formats/reproducibility.md: the document, and its digest when data and code are known."""
+    datasets, code, environment = details["datasets"], details.get("code"), environment or {}
+    found = dict.fromkeys("params data schema_sources seed features target code interpreter packages".split())
+    found["schema"], found["seed"] = "lineage.reproducibility/1", details["seed"]
+    found["features"], found["target"] = details["features"] or None, details["target"] or None
+    found["params"] = [{k: p[k] for k in ("name", "text")} for p in details["params"] if p["text"] != "[removed]"] or None
+    if datasets and not any(d.get("changed_to_sha256") for d in datasets):
+        found["data"], found["schema_sources"] = [], []
+        for d in datasets:
+            of, table = {k: d[k] for k in ("role", "name")}, d["table"] or {}
+            content = {"content_sha256": table.get("content_sha256")}
+            what = content if content["content_sha256"] else {k: d[k] for k in ("kind", "sha256")}
+            found["data"].append(of | what | {"row_range": d["row_range"]})
+            if table:
+                source = table["schema"] or {"kind": "file", "sha256": None}
+                found["schema_sources"].append(of | {k: source[k] for k in ("kind", "sha256")})
+    if code and (code["diff_sha256"] or not code["dirty"]):
+        found["code"] = {k: code[k] for k in ("commit", "diff_sha256")}
+    for name, implementation in (("r", {"implementation": "R"}), ("python", {})):
+        ran = implementation | environment.get(name, {"unavailable": ""})
+        if "unavailable" not in ran:
+            found["interpreter"] = {k: ran[k] for k in ("implementation", "version")}
+            found["packages"] = ran["packages"]
+    known = found["data"] is not None and found["code"] is not None
+    return found, digest(dump(found).encode()) if known else None
+
+
 ENVELOPE = set("v writer seq time registry type details_v component action actor session subject details "
                "risk_impact compliance_tags prev".split())
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
@@ -372,6 +400,9 @@ def check_vectors(folder):
         text = dump(case["identity"])
         found = digest(bytes.fromhex(case["salt"]) + text.encode())
         expect((text, found) == (case["canonical"], case["commitment"]), "commitment to", text)
+    for case in json.loads((folder / "reproducibility.json").read_text()):
+        found = reproducibility(case["details"], case["environment"])
+        expect(found == (case["document"], case["sha256"]), "reproducibility of", case["about"], "is", found)
     lines, digests = (folder / "log.ndjson").read_bytes().split(b"\n"), (folder / "log.sha256").read_text().split()
     expect(lines.pop() == b"" and len(lines) == len(digests), "log.ndjson and log.sha256 do not go together")
     entries = check_log(zip(lines, digests))
@@ -394,6 +425,15 @@ def check_registry(folder):
     people = {details["person"]: details["commitment"] for details in introduced}
     for person, salt, identity in database.execute("SELECT person, salt, identity FROM person_opening"):
         expect(digest(salt + identity.encode()) == people.get(person), person, "is not who was introduced")
+    for entry, _ in entries:
+        details, environment = entry["details"], None
+        if details.get("reproducibility_sha256"):
+            if details["environment"]:
+                data = (folder / "objects" / details["environment"]["sha256"]).read_bytes()
+                expect(digest(data) == details["environment"]["sha256"], "entry", entry["seq"], "lost its environment")
+                environment = parse(data.decode())
+            found = reproducibility(details, environment)[1]
+            expect(found == details["reproducibility_sha256"], "entry", entry["seq"], "has another reproducibility digest")
     # Of several versions whose metadata.json shares a path, the newest is there.
     newest = {entry["details"]["version"]["metadata_path"]: (entry, sha) for entry, sha in versions(entries)}
     for path, (entry, sha) in newest.items():

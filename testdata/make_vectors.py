@@ -630,6 +630,81 @@ def metadata(entry):
     })
 
 
+PACKAGES = [{"name": "numpy", "version": "2.1.0"}, {"name": "scikit-learn", "version": "1.5.1"}]
+
+
+def environment(**given):
+    absent = {"unavailable": "it was not looked at"}
+    parts = "host system cpu memory_bytes gpus git python conda r command".split()
+    return {"schema": "lineage.environment/1", "container": None, "locks": [], **dict.fromkeys(parts, absent), **given}
+
+
+def reproducibility(details, env):
+    """The document, as docs/formats/reproducibility.md says."""
+    data, sources = [], []
+    for d in details["datasets"]:
+        key, table = {"role": d["role"], "name": d["name"]}, d["table"]
+        content = table and table["content_sha256"]
+        what = {"content_sha256": content} if content else {"kind": d["kind"], "sha256": d["sha256"]}
+        data.append({**key, **what, "row_range": d["row_range"]})
+        if table:
+            schema = table["schema"] or {"kind": "file", "sha256": None}
+            sources.append({**key, "kind": schema["kind"], "sha256": schema["sha256"]})
+    known = bool(data) and all(d.get("changed_to_sha256") is None for d in details["datasets"])
+    code = details.get("code")
+    if code and code["dirty"] and code["diff_sha256"] is None:
+        code = None
+    python, r = (env or {}).get("python", {}), (env or {}).get("r", {})
+    ran = python if "version" in python else {"implementation": "R", **r} if "version" in r else None
+    params = [{"name": p["name"], "text": p["text"]} for p in details["params"] if p["text"] != "[removed]"]
+    return {
+        "schema": "lineage.reproducibility/1",
+        "params": params or None,
+        "data": data if known else None,
+        "schema_sources": sources if known else None,
+        "seed": details["seed"],
+        "features": details["features"] or None,
+        "target": details["target"] or None,
+        "code": code and {"commit": code["commit"], "diff_sha256": code["diff_sha256"]},
+        "interpreter": ran and {"implementation": ran["implementation"], "version": ran["version"]},
+        "packages": ran and ran["packages"],
+    }
+
+
+def reproducibility_vectors():
+    commit = "5f" * 20
+    clean = {"commit": commit, "branch": "main", "dirty": False, "diff_sha256": None, "patch": None}
+    dirty = {**clean, "branch": None, "dirty": True, "diff_sha256": sha256(b"lineage-diff-1\n000000 - train.py\n")}
+    python = {"implementation": "CPython", "version": "3.12.4", "packages": PACKAGES}
+    content = {**csv_table(TRAIN), "content_sha256": sha256(b"rows")}
+    declared = {"kind": "declared", "sha256": sha256(b"schema"), "given": "schema.json"}
+    table = dataset("training", "data/train.csv", TRAIN, table={**content, "schema": declared})
+    plain = dataset("validation", "data/valid.bin", VALID, row_range={"first": 0, "last": 1})
+    columnar = dataset("training", "train.parquet", b"PAR1", table={**content, "format": "parquet"})
+    params = [parameter("api_key", "[removed]", "string"), parameter("rate", "0.10", "float"),
+              parameter("\u00fcber", "\u20ac", "string")]
+    full = {"datasets": [table, plain], "params": params, "seed": "42", "features": ["b", "a"], "target": ["y"]}
+    cases = [
+        ("all parts", full | {"code": clean}, environment(python=python)),
+        ("changes that are not in the commit", full | {"code": dirty}, environment(python=python)),
+        ("neither environment nor settings", {"datasets": [plain], "code": clean}, None),
+        ("R", {"datasets": [columnar], "code": clean}, environment(r={"version": "4.4.1", "packages": PACKAGES[:1]})),
+        ("nothing but removed secrets", {"datasets": [plain], "params": params[:1], "code": clean}, environment()),
+        ("no data", {"code": clean, "seed": "1"}, None),
+        ("no code", full, environment(python=python)),
+        ("changes without a digest", full | {"code": {**dirty, "diff_sha256": None}}, None),
+        ("data that changed", {"datasets": [{**plain, "changed_to_sha256": sha256(b"")}], "code": clean}, None),
+    ]
+    vectors = []
+    for about, given, env in cases:
+        details = session("fraud", None, **given)
+        document = reproducibility(details, env)
+        known = document["data"] is not None and document["code"] is not None
+        digest = sha256(canonical(document)) if known else None
+        vectors.append({"about": about, "details": details, "environment": env, "document": document, "sha256": digest})
+    return vectors
+
+
 def files():
     """Every file by name, as bytes."""
 
@@ -644,6 +719,7 @@ def files():
         "log.ndjson": b"".join(line + b"\n" for line in log.lines),
         "log.sha256": "".join(sha256(line) + "\n" for line in log.lines).encode(),
         "metadata.json": metadata(v1),
+        "reproducibility.json": listing(reproducibility_vectors()),
         "table.json": table_json(),
     }
 

@@ -3,13 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::Path;
 
 use jsonschema::Validator;
 use lineage_core::canonical;
 use lineage_core::digest::Sha256;
-use lineage_core::events::Entry;
+use lineage_core::environment::Environment;
+use lineage_core::events::{Entry, SessionCompleted};
 use lineage_core::fingerprint::{Manifest, ManifestFile};
 use lineage_core::metadata;
+use lineage_core::reproducibility::Parts;
 use lineage_core::settings::TEMPLATE;
 use serde_json::{Value, json};
 
@@ -233,6 +236,11 @@ fn every_document_of_the_command_line_fits_its_schema() {
     let merged = all.one(&["fingerprint", "--merge", "part.json"], 0);
     all.schemas["fingerprint-merge"].needs(&merged, "/unordered/rows", json!(-1));
     let pickle = testdata("models/evil-build.pkl");
+    let compared = all.one(&["reproduce", "fraud@4", "--data", "training=train.csv"], 0);
+    all.schemas["reproduce"].needs(&compared, "/parts/0/verdict", json!("same"));
+    let again = ["reproduce", "fraud@3", "--json", "--", "cp", "train.csv", "v3/model.bin"];
+    let again = all.env.run(&again).ok().json();
+    all.schemas["reproduce"].needs(&again, "/run/verdict", json!("match"));
     let inspected = all.one(&["inspect", &pickle.to_string_lossy(), "--refuse", "dangerous"], 3);
     all.schemas["inspect"].needs(&inspected, "/verdict", json!("fine"));
     all.schemas["inspect"].needs(&inspected, "/format", json!("pickles"));
@@ -382,6 +390,37 @@ fn metadata_fits_its_schema() {
 }
 
 #[test]
+fn what_is_captured_fits_its_schemas() {
+    let env = Env::new();
+    env.write("t.csv", "a\n1\n");
+    env.write("train.py", "1");
+    let author = ["-c", "user.name=Test", "-c", "user.email=t@example.org"];
+    for arguments in [&["init", "-q"][..], &["add", "."], &["commit", "-qm", "first"]] {
+        let mut command = env.command_of(Path::new("git"), &[&author[..], arguments].concat());
+        assert!(command.status().unwrap().success());
+    }
+    env.write("train.py", "2");
+    let record =
+        ["record", "fraud", "--environment", "auto", "--keep-patch", "--artifact", "t.csv"];
+    env.run(&[&record[..], &["--data", "training=t.csv"]].concat()).ok();
+    let log = Log::read(&env);
+    let entry = log.versions().last().unwrap();
+    let event = Schema::load("event");
+    let metadata: Value = serde_json::from_str(&env.read("metadata.json")).unwrap();
+    let metadata_schema = Schema::load("metadata");
+    for field in ["commit", "dirty", "diff_sha256", "patch/sha256"] {
+        event.needs(entry, &format!("/details/code/{field}"), json!([]));
+        metadata_schema.needs(&metadata, &format!("/code/{field}"), json!([]));
+    }
+    event.needs(entry, "/details/reproducibility_sha256", json!("A"));
+    metadata_schema.needs(&metadata, "/reproducibility_sha256", json!("A"));
+    let shown = env.json(&["show", "fraud@1"], "lineage.show/1");
+    let environment = Schema::load("environment");
+    environment.needs(&shown["environment"], "/git/changed", json!("1"));
+    environment.needs(&shown["environment"], "/python/unavailable", json!(""));
+}
+
+#[test]
 fn the_settings_fit_their_schema() {
     let schema = Schema::load("lineage-toml");
     let check = |text: &str, fits: bool| {
@@ -498,6 +537,26 @@ fn manifests_agree_with_their_vectors() {
         assert_eq!(String::from_utf8(bytes.clone()).unwrap(), text(&case["manifest_utf8"]));
         assert_eq!(manifest.sha256().to_string(), text(&case["sha256"]), "{case:#}");
         assert!(Manifest::parse(&bytes).is_ok_and(|again| again == manifest), "{case:#}");
+    }
+}
+
+#[test]
+fn reproducibility_agrees_with_its_vectors() {
+    let schema = Schema::load("reproducibility");
+    for case in cases("reproducibility.json") {
+        let details: SessionCompleted = serde_json::from_value(case["details"].clone()).unwrap();
+        let environment = Some(&case["environment"]).filter(|environment| !environment.is_null());
+        let environment = environment.map(|environment| {
+            Schema::load("environment").accepts(environment);
+            let bytes = canonical::to_bytes(environment).unwrap();
+            let parsed = Environment::parse(&bytes).unwrap();
+            assert!(parsed.to_bytes().unwrap() == bytes);
+            parsed
+        });
+        let parts = Parts::of(&details, environment.as_ref());
+        assert_eq!(parts.document(), case["document"], "{}", case["about"]);
+        schema.accepts(&parts.document());
+        assert_eq!(json!(parts.sha256()), case["sha256"], "{}", case["about"]);
     }
 }
 

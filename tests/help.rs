@@ -2,7 +2,7 @@
 
 use crate::support::Env;
 
-const COMMANDS: [&[&str]; 31] = [
+const COMMANDS: [&[&str]; 32] = [
     &["init"],
     &["record"],
     &["run"],
@@ -29,6 +29,7 @@ const COMMANDS: [&[&str]; 31] = [
     &["fingerprint"],
     &["diff"],
     &["inspect"],
+    &["reproduce"],
     &["demo"],
     &["doctor"],
     &["completions"],

@@ -125,15 +125,16 @@ fn show_tells_what_was_recorded_and_what_holds_now() {
     let env = project();
     insta::assert_snapshot!(env.run(&["show", "fraud@3"]), @"
     fraud@3
-      artifact     v3/model.bin (file, 116 B)
-      sha256       af72d02ddc17736ece8b0aa5f7222ae277cd216f1a071c44dc85c2536d84c116
-      recorded     2026-03-01 00:03:00Z by Test Person
-      session      01KJKB96S0XA2MZBSGKCCCM9VD
-      live at      nowhere
-      quarantined  prod
+      artifact         v3/model.bin (file, 116 B)
+      sha256           af72d02ddc17736ece8b0aa5f7222ae277cd216f1a071c44dc85c2536d84c116
+      recorded         2026-03-01 00:03:00Z by Test Person
+      session          01KJKB96S0XA2MZBSGKCCCM9VD
+      reproducibility  unknown: no data was recorded
+      live at          nowhere
+      quarantined      prod
     ");
     let shown = env.json(&["show", "fraud@prod"], "lineage.show/1");
-    assert_eq!(keys(&shown), ["current", "metadata", "schema"]);
+    assert_eq!(keys(&shown), ["current", "environment", "metadata", "schema"]);
     assert_eq!(shown["metadata"]["version"], 1);
     assert_eq!(shown["current"]["pointers"], json!(["prod"]));
     assert_eq!(

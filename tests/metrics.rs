@@ -91,6 +91,7 @@ fn the_screen_shows_them_too() {
       metric a         -Infinity
       metric z         -0
       metric test.auc  NaN
+      reproducibility  unknown: no data was recorded
       live at          nowhere
     ");
 }

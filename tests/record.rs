@@ -89,6 +89,7 @@ fn a_session_with_everything_is_shown_as_it_was_given() {
       target           is_fraud
       tag team         risk
       derived from     base@1
+      reproducibility  unknown: the code is not known
       live at          nowhere
     ");
     env.verifies();

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
     checkout, completions, demo, diff, doctor, fingerprint, help, history, init, inspect, log,
-    pointer, promote, record, resolve, rollback, run, session, show, status, verify,
+    pointer, promote, record, reproduce, resolve, rollback, run, session, show, status, verify,
 };
 use crate::error::{CliError, ErrorKind};
 use crate::output::Output;
@@ -124,6 +124,7 @@ pub(crate) enum Command {
     Fingerprint(fingerprint::FingerprintArgs),
     Diff(Box<diff::DiffArgs>),
     Inspect(inspect::InspectArgs),
+    Reproduce(Box<reproduce::ReproduceArgs>),
     Demo(demo::DemoArgs),
     Doctor(doctor::DoctorArgs),
     Completions(completions::CompletionsArgs),

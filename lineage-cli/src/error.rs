@@ -16,6 +16,7 @@ use lineage_core::names::NameError;
 use lineage_core::objects::ObjectError;
 use lineage_core::pointer::{Differs, PointerError, Refusal, ResolveError};
 use lineage_core::record::{InputFileError, RecordError, SpecError};
+use lineage_core::reproduce::ReproduceError;
 use lineage_core::settings::SettingsError;
 use lineage_core::store::StoreError;
 use lineage_core::verify::VerifyError;
@@ -318,6 +319,17 @@ impl From<DiffError> for CliError {
             DiffError::Lookup(error) => error.into(),
             DiffError::Object(error) => error.into(),
             DiffError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReproduceError> for CliError {
+    fn from(error: ReproduceError) -> CliError {
+        match error {
+            ReproduceError::Lookup(error) => error.into(),
+            ReproduceError::Object(error) => error.into(),
+            ReproduceError::Record(error) => error.into(),
+            ReproduceError::Store(error) => error.into(),
         }
     }
 }

@@ -3,8 +3,10 @@
 
 mod args;
 mod chart;
+mod child;
 mod commands;
 mod differences;
+mod environment;
 mod error;
 mod facts;
 mod observer;
@@ -14,6 +16,7 @@ mod render;
 mod settings;
 mod spool;
 mod tables;
+mod training_again;
 mod unordered;
 
 use std::process::ExitCode;

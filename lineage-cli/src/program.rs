@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use lineage_core::events::Run;
 
+use crate::child;
 use crate::error::{CliError, ErrorKind};
 
 /// Names of the files that the program may write.
@@ -61,7 +62,7 @@ impl Child<'_> {
         }
         let before = usage();
         let started = Instant::now();
-        let status = wait(&mut command).map_err(|error| {
+        let status = child::supervise(&mut command).map_err(|error| {
             let name = Path::new(program).display();
             let kind = match error.kind() {
                 std::io::ErrorKind::NotFound => ErrorKind::NotFound,
@@ -72,8 +73,8 @@ impl Child<'_> {
         })?;
         let duration_us = started.elapsed().as_micros().min(1 << 52) as u64;
         let (cpu_us, peak_memory_bytes) = spent(before, usage());
-        let signal = signal_of(status);
-        let exit_status = signal.map_or_else(|| status.code().unwrap_or(1), |signal| 128 + signal);
+        let exit_status = child::exit_status(status);
+        let signal = status.code().is_none().then_some(exit_status - 128);
         let run = Run { exit_status, duration_us, cpu_us, peak_memory_bytes, late: false };
         Ok(Ended { run, signal })
     }
@@ -105,68 +106,4 @@ fn usage() -> Usage {
 #[cfg(not(unix))]
 fn usage() -> Usage {
     None
-}
-
-#[cfg(unix)]
-fn signal_of(status: std::process::ExitStatus) -> Option<i32> {
-    use std::os::unix::process::ExitStatusExt as _;
-    status.signal()
-}
-
-#[cfg(not(unix))]
-fn signal_of(_: std::process::ExitStatus) -> Option<i32> {
-    None
-}
-
-#[cfg(not(unix))]
-fn wait(command: &mut Command) -> std::io::Result<std::process::ExitStatus> {
-    command.status()
-}
-
-/// Waits for the program, and passes signals on to it meanwhile.
-#[cfg(unix)]
-fn wait(command: &mut Command) -> std::io::Result<std::process::ExitStatus> {
-    use std::sync::{Arc, Mutex, PoisonError};
-
-    use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
-    use signal_hook::iterator::Signals;
-
-    // Before the program starts, so that no signal ends us alone.
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2])?;
-    let handle = signals.handle();
-    let mut child = command.spawn()?;
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    let running = Arc::new(Mutex::new(pid));
-    let target = Arc::clone(&running);
-    let forwarder = std::thread::spawn(move || {
-        for signal in signals.forever() {
-            let from_keyboard = matches!(signal, SIGINT | SIGQUIT) && in_foreground();
-            let target = target.lock().unwrap_or_else(PoisonError::into_inner);
-            if let (Some(pid), Some(signal), false) =
-                (*target, Signal::from_named_raw(signal), from_keyboard)
-            {
-                let _ = kill_process(pid, signal);
-            }
-        }
-    });
-    // The process stays until it is reaped, so that its number cannot become another's meanwhile.
-    if let Some(pid) = pid {
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-        while matches!(waitid(WaitId::Pid(pid), options), Err(rustix::io::Errno::INTR)) {}
-    }
-    running.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let status = child.wait();
-    handle.close();
-    let _ = forwarder.join();
-    status
-}
-
-/// Whether this process belongs to the terminal's foreground: then the keyboard's signals reach the program
-/// without our help.
-#[cfg(unix)]
-fn in_foreground() -> bool {
-    let own = rustix::process::getpgrp();
-    let terminal = std::fs::File::open("/dev/tty");
-    terminal.is_ok_and(|terminal| rustix::termios::tcgetpgrp(terminal) == Ok(own))
 }

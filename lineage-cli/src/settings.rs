@@ -23,7 +23,7 @@ pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-fn working_directory() -> Result<PathBuf, CliError> {
+pub(crate) fn working_directory() -> Result<PathBuf, CliError> {
     std::env::current_dir().map_err(|error| {
         CliError::new(ErrorKind::Failure, format!("cannot find the working directory: {error}"))
     })
@@ -31,7 +31,7 @@ fn working_directory() -> Result<PathBuf, CliError> {
 
 /// A variable that holds a path, which need not be UTF-8.
 #[allow(clippy::disallowed_methods, reason = "this is the one place")]
-fn path_variable(name: &str) -> Option<PathBuf> {
+pub(crate) fn path_variable(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 

@@ -6,9 +6,7 @@ use lineage_core::digest::Sha256;
 use lineage_core::events::{ParameterType, Run};
 use lineage_core::files::{self, FileError};
 use lineage_core::fingerprint::{Input, fingerprint};
-use lineage_core::record::{
-    RecordRequest, RecordSpec, Recorded, metrics_from_json, parameters_from_json, record,
-};
+use lineage_core::record::{RecordRequest, RecordSpec, Recorded, metrics_from_json, record};
 use lineage_core::session::{complete, fail};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -17,7 +15,7 @@ use crate::args::Global;
 use crate::error::{CliError, ErrorKind};
 use crate::facts::in_file;
 use crate::output::Output;
-use crate::program::{Ended, METRICS, PARAMS};
+use crate::program::{Ended, METRICS};
 use crate::settings;
 
 const SCHEMA: &str = "lineage.spool/1";
@@ -38,14 +36,14 @@ pub(crate) struct Spooled {
     artifact_sha256: Option<Sha256>,
     /// What the flags said, as a record specification.
     spec: Value,
-    /// What the program wrote.
+    /// The metrics that the program wrote.
     metrics: Option<String>,
-    params: Option<String>,
 }
 
 impl Spooled {
     pub(crate) fn new(
         session: Option<String>,
+        before: &RecordRequest,
         after: &RecordRequest,
         ended: &Ended,
         written: &Path,
@@ -62,9 +60,8 @@ impl Spooled {
             reason: ended.reason(),
             run: Run { late: true, ..ended.run },
             artifact_sha256: artifact.map(|artifact| artifact.sha256),
-            spec: specification(after),
+            spec: specification(before, after),
             metrics: text(METRICS),
-            params: text(PARAMS),
         }
     }
 
@@ -106,9 +103,6 @@ impl Spooled {
         let mut request = self.request()?;
         if let Some(metrics) = &self.metrics {
             request.add_metrics(metrics_from_json(metrics.as_bytes())?);
-        }
-        if let Some(params) = &self.params {
-            request.params.extend(parameters_from_json(params.as_bytes())?);
         }
         request.run = Some(self.run);
         settings::writing(global, output, false, |registry, settings, context| {
@@ -198,7 +192,7 @@ fn random_name() -> String {
 }
 
 /// The request as a record specification, with absolute paths.
-fn specification(request: &RecordRequest) -> Value {
+fn specification(request: &RecordRequest, after: &RecordRequest) -> Value {
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let data = request.datasets.iter().map(|dataset| {
         json!({"role": dataset.role, "name": dataset.name, "path": absolute(&dataset.path),
@@ -206,7 +200,7 @@ fn specification(request: &RecordRequest) -> Value {
                "row_range": dataset.row_range})
     });
     let metrics = request.metrics.iter().map(|m| (m.full_name().to_string(), json!(m.value)));
-    let params = request.params.iter().map(|parameter| {
+    let params = after.params.iter().map(|parameter| {
         let value = match parameter.r#type {
             ParameterType::String => json!(parameter.text),
             _ => serde_json::from_str(&parameter.text).unwrap_or_else(|_| json!(parameter.text)),

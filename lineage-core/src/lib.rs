@@ -65,15 +65,17 @@
 //! The map of the house is `docs/ARCHITECTURE.md`; the bytes are in `docs/formats/`.
 #![deny(missing_docs)]
 
-// Floor 0: values, names, canonical JSON, file writes, paths.
+// Floor 0: values, names, canonical JSON, file writes, paths, what is kept out of records.
 pub mod canonical;
 pub mod context;
 pub mod digest;
 pub mod files;
 pub mod layout;
 pub mod names;
+pub mod redaction;
 
 // Floor 1: what bytes are, what can happen, what is configured.
+pub mod environment;
 pub mod events;
 pub mod fingerprint;
 #[cfg(feature = "polars")]
@@ -84,6 +86,7 @@ pub mod objects;
 pub mod pointer_file;
 pub mod profile;
 pub mod readers;
+pub mod reproducibility;
 pub mod series;
 pub mod settings;
 pub mod table;
@@ -100,5 +103,6 @@ pub mod diff;
 pub mod init;
 pub mod pointer;
 pub mod record;
+pub mod reproduce;
 pub mod session;
 pub mod verify;

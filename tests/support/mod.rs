@@ -105,6 +105,8 @@ impl Env {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.root.parent().unwrap())
+            // What a machine is like would stand in each entry, and no two machines have one digest.
+            .env("LINEAGE_ENVIRONMENT", "none")
             .env("LINEAGE_ACTOR", "Test Person <test@example.org>")
             .env(
                 "LINEAGE_TEST_NOW",

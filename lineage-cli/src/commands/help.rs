@@ -47,8 +47,16 @@ Environment
                      configured in git, else the login name. The source is recorded.
   NO_COLOR           when set, nothing is coloured
 
-git, when it is asked who acts, reads its own variables (GIT_AUTHOR_NAME, …). Nothing of the
-environment is recorded.
+  LINEAGE_ENVIRONMENT
+                     `none`: record captures no code, packages and machine, unless
+                     --environment says so
+  VIRTUAL_ENV, CONDA_PREFIX
+                     the Python and the conda environment whose packages `record` captures
+  LINEAGE_METRICS    set for the command of `lineage reproduce REF -- COMMAND`: the file that
+                     it may write its metrics to
+
+git, when it is asked who acts, reads its own variables (GIT_AUTHOR_NAME, …). No variable of
+the environment is recorded.
 ";
 
 pub(crate) fn run(args: &HelpArgs, output: &mut Output) -> Result<(), CliError> {

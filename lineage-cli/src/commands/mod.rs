@@ -14,6 +14,7 @@ pub(crate) mod log;
 pub(crate) mod pointer;
 pub(crate) mod promote;
 pub(crate) mod record;
+pub(crate) mod reproduce;
 pub(crate) mod resolve;
 pub(crate) mod rollback;
 pub(crate) mod run;
@@ -49,6 +50,7 @@ pub(crate) fn dispatch(cli: Cli, output: &mut Output) -> Result<ExitCode, CliErr
         Command::Fingerprint(args) => fingerprint::run(&args, global, output),
         Command::Diff(args) => diff::run(&args, global, output),
         Command::Inspect(args) => inspect::run(&args, global, output),
+        Command::Reproduce(args) => reproduce::run(&args, global, output),
         Command::Demo(args) => demo::run(&args, output),
         Command::Doctor(args) => doctor::run(&args, global, output),
         Command::Completions(args) => completions::run(&args, output),

@@ -7,6 +7,7 @@ use lineage_core::names::ModelName;
 use lineage_core::record::{RecordRequest, RecordSpec, Recorded, record};
 
 use crate::args::{DryRun, Global};
+use crate::environment::{CaptureArgs, named_in};
 use crate::error::CliError;
 use crate::facts::{FactArgs, ResultArgs, in_file, read, skipped_warning, usage};
 use crate::output::Output;
@@ -39,6 +40,8 @@ pub(crate) struct RecordArgs {
     #[arg(long, value_name = "FILE|-")]
     spec: Option<PathBuf>,
     #[command(flatten)]
+    capture: CaptureArgs,
+    #[command(flatten)]
     dry_run: DryRun,
 }
 
@@ -50,7 +53,13 @@ pub(crate) fn run(args: RecordArgs, global: &Global, output: &mut Output) -> Res
         settings::writing(global, output, dry_run, |registry, settings, context| {
             let mut request = request;
             request.schema = args.facts.tables.declared(Some(registry), context)?;
-            Ok(record(registry, settings, &request, context)?)
+            let layout = registry.layout();
+            let (capture, warnings) =
+                args.capture.capture(named_in(&request), None, settings, layout)?;
+            request.capture = capture;
+            let mut recorded = record(registry, settings, &request, context)?;
+            recorded.warnings.extend(warnings);
+            Ok(recorded)
         })?;
     recorded.warnings.extend(skipped_warning(&skipped));
     show(&recorded, dry_run, output)

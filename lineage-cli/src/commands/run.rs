@@ -14,6 +14,7 @@ use lineage_core::session::{complete, fail, start};
 use crate::args::{DryRun, Global};
 use crate::commands::record;
 use crate::commands::session::warn;
+use crate::environment::{CaptureArgs, named_in};
 use crate::error::{CliError, ErrorKind};
 use crate::facts::{FactArgs, ResultArgs, in_file, skipped_warning};
 use crate::output::Output;
@@ -44,6 +45,8 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     best_effort: bool,
     #[command(flatten)]
+    capture: CaptureArgs,
+    #[command(flatten)]
     dry_run: DryRun,
     /// The program and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
@@ -59,6 +62,7 @@ pub(crate) fn run(
     args.result.add_to(&mut request);
     let skipped = args.facts.add_to(&mut request)?;
     args.facts.attach_to(&mut request)?;
+    request.remove_secrets();
     warn(skipped_warning(&skipped).as_slice(), output);
     request.dry_run = args.dry_run.dry_run;
     let begun = begin(args, &request, global, output);
@@ -99,7 +103,7 @@ pub(crate) fn run(
     let mut after = request.clone();
     let (warnings, broken) = add_written(&mut after, files.path());
     warn(&warnings, output);
-    let end = End { args, session, after, ended, global };
+    let end = End { args, session, before: request, after, ended, global };
     end.record(broken, files.path(), output)
 }
 
@@ -113,10 +117,15 @@ fn begin(
     settings::writing(global, output, request.dry_run, |registry, settings, context| {
         let mut request = request.clone();
         request.schema = args.facts.tables.declared(Some(registry), context)?;
+        let (named, command) = (named_in(&request), Some(args.command.as_slice()));
+        let (capture, warnings) =
+            args.capture.capture(named, command, settings, registry.layout())?;
+        warn(&warnings, output);
+        request.capture = capture;
         // The program makes the artifact; of an earlier one nothing must be said.
         request.artifact = None;
         request.label = None;
-        let told = start(registry, settings, &request, None, context)?;
+        let told = start(registry, settings, &request, context)?;
         warn(&told.warnings, output);
         Ok(told.session)
     })
@@ -166,6 +175,7 @@ fn add_written(request: &mut RecordRequest, files: &Path) -> (Vec<Warning>, Vec<
 struct End<'a> {
     args: &'a RunArgs,
     session: Option<String>,
+    before: RecordRequest,
     after: RecordRequest,
     ended: Ended,
     global: &'a Global,
@@ -173,7 +183,7 @@ struct End<'a> {
 
 impl End<'_> {
     fn record(
-        self,
+        mut self,
         broken: Vec<CliError>,
         files: &Path,
         output: &mut Output,
@@ -197,7 +207,8 @@ impl End<'_> {
         }
         let hint = error.hint.as_deref().map(|hint| format!(" ({hint})")).unwrap_or_default();
         output.warning(&format!("the session could not be recorded: {}{hint}", error.message));
-        let spooled = Spooled::new(self.session, &self.after, &self.ended, files);
+        self.after.remove_secrets();
+        let spooled = Spooled::new(self.session, &self.before, &self.after, &self.ended, files);
         match spooled.save(self.global) {
             Ok(path) => output.warning(&format!(
                 "what is known of it was kept in {}; `lineage doctor --recover` records it",

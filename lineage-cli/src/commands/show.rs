@@ -1,12 +1,12 @@
 //! `lineage show`
 
 use lineage_core::context::Timestamp;
+use lineage_core::environment::Environment;
 use lineage_core::events::MetricValue;
-use lineage_core::lookup;
-use lineage_core::metadata;
 use lineage_core::names::{MetricName, ModelName, PointerName, Reference, Split};
 use lineage_core::series::SeriesPoint;
 use lineage_core::session::metric_points;
+use lineage_core::{canonical, lookup, metadata, objects};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -98,6 +98,7 @@ fn point(point: &SeriesPoint) -> MetricPoint {
 struct Shown {
     metadata: Value,
     current: Current,
+    environment: Option<Value>,
 }
 
 #[derive(Serialize)]
@@ -129,7 +130,14 @@ pub(crate) fn run(args: &ShowArgs, global: &Global, output: &mut Output) -> Resu
             };
             let actor = lookup::person(reader, &entry.actor.id)?.to_string();
             let metadata = metadata::document(&entry, &sha256);
-            Ok::<_, CliError>((version.reference(), bytes, Shown { metadata, current }, actor))
+            // Whether it is lost is for `verify` to say.
+            let environment = metadata["environment"]["sha256"].as_str();
+            let environment = environment.and_then(|sha256| sha256.parse().ok());
+            let environment = environment
+                .and_then(|sha256| objects::read(reader.layout(), &sha256).ok())
+                .and_then(|bytes| canonical::parse(&bytes).ok());
+            let shown = Shown { metadata, current, environment };
+            Ok::<_, CliError>((version.reference(), bytes, shown, actor))
         })
     })?;
     if args.metadata {
@@ -213,6 +221,8 @@ fn text(reference: &str, shown: &Shown, actor: &str) -> String {
     for from in list("derived_from") {
         row("derived from", format!("{}@{}", plain(&from["model"]), from["version"]));
     }
+    let environment = shown.environment.clone().and_then(|e| serde_json::from_value(e).ok());
+    surroundings(document, environment.as_ref(), &mut row);
     let names = |pointers: &[PointerName]| {
         pointers.iter().map(PointerName::to_string).collect::<Vec<_>>().join(", ")
     };
@@ -226,4 +236,51 @@ fn text(reference: &str, shown: &Shown, actor: &str) -> String {
     }
     let label = document["label"].as_str().map(|l| format!(" ({l})")).unwrap_or_default();
     format!("{reference}{label}\n{}", render::table(&rows))
+}
+
+/// The code, the packages and machine, and whether it could be made again.
+fn surroundings(
+    document: &Value,
+    environment: Option<&Environment>,
+    row: &mut impl FnMut(&str, String),
+) {
+    let short = |value: &Value| -> String {
+        render::safe(value.as_str().unwrap_or_default()).chars().take(12).collect()
+    };
+    let code = &document["code"];
+    if code.is_object() {
+        let branch = code["branch"].as_str().map(|b| format!(" on {}", render::safe(b)));
+        let changes = match (code["dirty"].as_bool(), code["diff_sha256"].is_string()) {
+            (Some(true), true) => format!(", with changes {}", short(&code["diff_sha256"])),
+            (Some(true), false) => ", with changes".to_owned(),
+            _ => String::new(),
+        };
+        row("code", format!("{}{}{changes}", short(&code["commit"]), branch.unwrap_or_default()));
+    } else if let Some(reason) = environment.and_then(|environment| environment.git.reason()) {
+        row("code", format!("unknown: {}", render::safe(reason)));
+    }
+    if let Some(environment) = environment {
+        let mut parts = Vec::new();
+        if let Some(python) = environment.python.known() {
+            let packages = render::count(python.packages.len() as u64, "package");
+            parts.push(format!("{} {}, {packages}", python.implementation, python.version));
+        }
+        if let Some(r) = environment.r.known() {
+            let packages = render::count(r.packages.len() as u64, "package");
+            parts.push(format!("R {}, {packages}", r.version));
+        }
+        if let Some(system) = environment.system.known() {
+            parts.push(system.name.clone().unwrap_or_else(|| system.os.clone()));
+        }
+        parts.extend(environment.cpu.known().and_then(|cpu| cpu.model.clone()));
+        let gpus = environment.gpus.known();
+        parts.extend(gpus.into_iter().flatten().map(|gpu| gpu.name.clone()));
+        row("environment", render::safe(&parts.join("; ")));
+    }
+    let digest = &document["reproducibility_sha256"];
+    let unknown = || match document["datasets"].as_array().is_none_or(Vec::is_empty) {
+        true => "unknown: no data was recorded".to_owned(),
+        false => "unknown: the code is not known".to_owned(),
+    };
+    row("reproducibility", if digest.is_string() { short(digest) } else { unknown() });
 }

@@ -277,6 +277,10 @@ pub(crate) fn of_versions(found: &VersionDifference) -> String {
             &ValueChange { name: String::new(), ..fact.clone() },
         ));
     }
+    lines.extend(found.code.iter().map(|code| value_line("code", code)));
+    let packages = found.packages.iter().map(|package| value_line("package", package));
+    lines.extend(cut(packages.collect(), LINES_MAX));
+    lines.extend(found.environment.iter().map(|fact| value_line("environment", fact)));
     out.push_str(&indented(&lines));
     for DatasetDifference { role, data, .. } in &found.datasets {
         out.push_str(&rows::text(data, &format!("{}: ", safe(role))));

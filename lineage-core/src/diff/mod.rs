@@ -6,6 +6,7 @@
 
 mod data;
 mod rows;
+mod surroundings;
 mod table;
 mod versions;
 
@@ -23,6 +24,7 @@ use crate::store::{Reader, StoreError};
 pub use data::{DataDifference, DataSide, FileChange, FileDifference, Verdict};
 pub use rows::{KeyedDifference, TableDrift};
 pub use table::{Change, ColumnDifference, RowRange, TableDifference};
+pub(crate) use versions::matched;
 pub use versions::{
     DatasetDifference, MetricChange, NamesDifference, ValueChange, VersionDifference, VersionSide,
     versions,

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::data::{self, DataDifference, DataSide, Known, Verdict};
 use super::rows;
-use super::{DiffError, DiffOptions};
+use super::{DiffError, DiffOptions, surroundings};
 use crate::context::{Observer, Timestamp};
 use crate::digest::{Kind, Sha256};
 use crate::events::{
@@ -18,6 +18,7 @@ use crate::fingerprint::{FingerprintError, Input, Table, TableFormat, fingerprin
 use crate::lookup;
 use crate::names::{Label, ModelName, Reference, Split};
 use crate::objects;
+use crate::reproduce;
 use crate::store::{Reader, StoreError, VersionRow};
 
 /// What differs between two versions.
@@ -41,6 +42,14 @@ pub struct VersionDifference {
     pub features: Option<NamesDifference>,
     /// What else differs: `model_type`, `seed`, `target`, `derived_from`, tags, transformations.
     pub facts: Vec<ValueChange>,
+    /// What differs of the code: `commit`, `branch`, `changes` (the digest of what differed from the
+    /// commit, or `none`).
+    pub code: Vec<ValueChange>,
+    /// What differs of where it ran, e.g. `interpreter`, `cpu`, `host`, when both environments were
+    /// captured.
+    pub environment: Vec<ValueChange>,
+    /// Packages that differ, when those of both are known.
+    pub packages: Vec<ValueChange>,
 }
 
 /// One of the two versions.
@@ -127,22 +136,43 @@ pub fn versions(
         params: values(&left.session.params, &right.session.params, parameter),
         metrics: metrics(&left.session.metrics, &right.session.metrics),
         features: names(&left.session.features, &right.session.features),
-        facts: values(&left.facts(), &right.facts(), |(name, value)| (name.clone(), value.clone())),
+        facts: values(&left.facts(), &right.facts(), named),
+        code: values(
+            &surroundings::code(&left.session),
+            &surroundings::code(&right.session),
+            named,
+        ),
+        environment: Vec::new(),
+        packages: Vec::new(),
         left: left.side(),
         right: right.side(),
         artifact,
         datasets,
     };
+    let environments = (
+        reproduce::environment(reader, &left.session)?,
+        reproduce::environment(reader, &right.session)?,
+    );
+    if let (Some(left), Some(right)) = &environments {
+        let facts = (surroundings::facts(left), surroundings::facts(right));
+        difference.environment = values(&facts.0, &facts.1, named);
+        difference.packages = surroundings::packages(left, right);
+    }
     let same = difference.artifact.verdict.is_same_content()
         && difference.datasets.iter().all(|dataset| dataset.data.verdict.is_same_content())
         && difference.params.is_empty()
         && difference.metrics.is_empty()
         && difference.features.is_none()
-        && difference.facts.is_empty();
+        && difference.facts.is_empty()
+        && !surroundings::count(&difference);
     if !same {
         difference.verdict = Verdict::Different;
     }
     Ok(difference)
+}
+
+fn named((name, value): &(String, String)) -> (String, String) {
+    (name.clone(), value.clone())
 }
 
 /// A version and the session that made it.
@@ -245,10 +275,13 @@ fn known_dataset(reader: &Reader<'_>, dataset: &DatasetUse) -> Result<Known, Dif
     Ok(known)
 }
 
-type Pair<'a> = (Option<&'a DatasetUse>, Option<&'a DatasetUse>);
+pub(crate) type Pair<'a> = (Option<&'a DatasetUse>, Option<&'a DatasetUse>);
 
 /// Datasets that belong together: of one role and name, or else the only two of a role that are left.
-fn matched<'a>(left: &'a [DatasetUse], right: &'a [DatasetUse]) -> Vec<(String, String, Pair<'a>)> {
+pub(crate) fn matched<'a>(
+    left: &'a [DatasetUse],
+    right: &'a [DatasetUse],
+) -> Vec<(String, String, Pair<'a>)> {
     let same = |a: &DatasetUse, b: &DatasetUse| a.role == b.role && a.name == b.name;
     let alone = |of: &[DatasetUse], other: &[DatasetUse], one: &DatasetUse| {
         let rest = of.iter().filter(|d| d.role == one.role && !other.iter().any(|o| same(d, o)));

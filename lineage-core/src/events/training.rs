@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::session::{DatasetUse, Metric, Parameter, Payload, Run, Series, Tag};
+use super::session::{Code, DatasetUse, Metric, Parameter, Payload, Run, Series, Tag};
 use crate::context::Timestamp;
 use crate::names::{ModelName, Split};
 
@@ -84,6 +84,9 @@ pub struct SessionFacts {
     /// Where the captured environment lies in the object store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<Payload>,
+    /// The code that is run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
 }
 
 /// A metric at a step.
@@ -130,5 +133,6 @@ impl SessionFacts {
         }
         self.note = later.note.or_else(|| self.note.take());
         self.environment = later.environment.or(self.environment);
+        self.code = later.code.or_else(|| self.code.take());
     }
 }

@@ -31,6 +31,8 @@ pub(crate) struct Gathered {
     pub(crate) derived_from: Vec<DerivedFrom>,
     /// The points of metrics, and their payloads.
     pub(crate) series: Vec<(Series, Vec<u8>)>,
+    /// The environment as a payload.
+    pub(crate) environment: Option<Vec<u8>>,
     pub(super) request_sha256: Sha256,
 }
 
@@ -209,7 +211,10 @@ pub(crate) fn gather(
     let derived_from = registry.read(|reader| derived_from(reader, request))?;
     let request_sha256 = request_digest(request, artifact.as_ref(), &datasets)?;
     let series = request.series.iter().map(|(name, points)| series(name, points)).collect();
-    Ok(Gathered { artifact, datasets, derived_from, series, request_sha256 })
+    let environment = request.capture.as_ref().map(|capture| capture.environment.to_bytes());
+    let environment =
+        environment.transpose().map_err(EntryError::from).map_err(StoreError::from)?;
+    Ok(Gathered { artifact, datasets, derived_from, series, environment, request_sha256 })
 }
 
 fn series(name: &MetricName, points: &[SeriesPoint]) -> (Series, Vec<u8>) {
@@ -340,6 +345,10 @@ pub(crate) fn store_bytes(
         }
     }
     for (_, bytes) in &gathered.series {
+        kept.push(objects::temporary(layout, bytes, context)?);
+    }
+    let patch = request.capture.as_ref().and_then(|capture| capture.patch.as_ref());
+    for bytes in gathered.environment.iter().chain(patch) {
         kept.push(objects::temporary(layout, bytes, context)?);
     }
     objects::put(layout, kept, context)?;

@@ -5,6 +5,7 @@ mod inputs;
 mod inspection;
 mod place;
 mod request;
+mod secrets;
 mod warnings;
 
 pub use inputs::{
@@ -14,12 +15,13 @@ pub use inputs::{
 pub use request::{
     DatasetRequest, DeclaredSchema, RecordError, RecordRequest, RecordSpec, SpecError,
 };
+pub use secrets::{redact_parameter, redact_tag, redact_text};
 
 use serde::Serialize;
 
 pub(crate) use self::gather::{Gathered, gather, store_bytes};
 use self::place::{MetadataTarget, metadata_target};
-pub(crate) use self::warnings::datasets as table_warnings;
+pub(crate) use self::warnings::{datasets as table_warnings, secrets as secret_warnings};
 use crate::context::Context;
 use crate::digest::{Kind, Sha256};
 use crate::events::{
@@ -29,6 +31,7 @@ use crate::lookup;
 use crate::metadata;
 use crate::names::{Label, PointerName};
 use crate::owed::{self, Placed, Unrepaired};
+use crate::reproducibility::Parts;
 use crate::settings::Settings;
 use crate::store::{
     OwedFile, OwedKind, Reader, Registry, SessionRow, StoreError, TrainingRow, TrainingState,
@@ -126,8 +129,6 @@ pub(crate) struct Begun {
     pub(crate) session: String,
     /// Its data, as it was found when it was named.
     pub(crate) datasets: Vec<DatasetUse>,
-    /// Its environment.
-    pub(crate) environment: Option<Payload>,
 }
 
 /// As [`record`], for a session that was perhaps started before.
@@ -145,7 +146,7 @@ pub(crate) fn record_begun(
         if request.dry_run { None } else { Some(owed::enter(registry, settings, context)?) };
     let before = begun.map_or(&[][..], |begun| &begun.datasets);
     let gathered = gather(registry, settings, request, before, context)?;
-    policy(settings, request, &gathered, begun)?;
+    policy(settings, request, &gathered)?;
     let unrepaired = in_flight.as_ref().map_or(&[][..], |flight| &flight.unrepaired);
     let (twins, mut warnings) = warnings::of(registry, request, &gathered, unrepaired)?;
     let metadata = match &gathered.artifact {
@@ -220,6 +221,21 @@ pub(crate) fn record_begun(
     }
 }
 
+/// The details of the session that a request would record now. Nothing is written, and no earlier reading
+/// is trusted.
+pub fn planned(
+    registry: &Registry,
+    settings: &Settings,
+    request: &RecordRequest,
+    context: &Context<'_>,
+) -> Result<SessionCompleted, RecordError> {
+    let mut request = RecordRequest { dry_run: true, ..request.clone() };
+    request.normalise()?;
+    let gathered = gather(registry, settings, &request, &[], context)?;
+    let plan = Plan { request: &request, gathered: &gathered, begun: None, metadata: &None };
+    Ok(event(&plan, 0, context).1)
+}
+
 enum Outcome {
     New { session: String, details: Box<SessionCompleted>, owed: Option<OwedFile> },
     Earlier(Box<SessionRow>),
@@ -290,15 +306,19 @@ fn policy(
     settings: &Settings,
     request: &RecordRequest,
     gathered: &Gathered,
-    begun: Option<&Begun>,
 ) -> Result<(), RecordError> {
     let required = &settings.policies.training;
+    let code = request.capture.as_ref().and_then(|capture| capture.code.as_ref());
     let missing = [
         (required.require_seed && request.seed.is_none(), "a seed (--seed N)"),
         (required.require_datasets && gathered.datasets.is_empty(), "its data (--data ROLE=PATH)"),
         (
-            required.require_environment && begun.and_then(|begun| begun.environment).is_none(),
-            "its environment",
+            required.require_environment && request.capture.is_none(),
+            "its environment (--environment auto)",
+        ),
+        (
+            required.require_clean_git && code.is_none_or(|code| code.dirty),
+            "code that is as git has it committed",
         ),
     ];
     let missing: Vec<_> = missing.iter().filter(|(is, _)| *is).map(|(_, what)| *what).collect();
@@ -337,7 +357,8 @@ fn event(plan: &Plan<'_>, number: u64, context: &Context<'_>) -> (String, Sessio
             inspection: artifact.inspection(),
         }
     });
-    let details = SessionCompleted {
+    let capture = request.capture.as_ref();
+    let mut details = SessionCompleted {
         model: request.model.clone(),
         version,
         model_type: request.model_type.clone(),
@@ -350,8 +371,8 @@ fn event(plan: &Plan<'_>, number: u64, context: &Context<'_>) -> (String, Sessio
         derived_from: gathered.derived_from.clone(),
         tags: request.tags.clone(),
         note: request.note.clone(),
-        environment: begun.and_then(|begun| begun.environment),
-        code: None,
+        environment: gathered.environment.as_deref().map(Payload::of),
+        code: capture.and_then(|capture| capture.code.clone()),
         reproducibility_sha256: None,
         run: request.run,
         series: gathered.series.iter().map(|(series, _)| series.clone()).collect(),
@@ -360,6 +381,8 @@ fn event(plan: &Plan<'_>, number: u64, context: &Context<'_>) -> (String, Sessio
         idempotency_key: request.idempotency_key.clone(),
         request_sha256: gathered.request_sha256,
     };
+    let environment = capture.map(|capture| &capture.environment);
+    details.reproducibility_sha256 = Parts::of(&details, environment).sha256();
     (session, details)
 }
 

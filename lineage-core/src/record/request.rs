@@ -7,7 +7,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::inputs::{self, InputFileError, NamedMetrics, SeriesByName};
+use super::secrets;
 use crate::context::Timestamp;
+use crate::environment::Capture;
 use crate::events::{Metric, MetricValue, Parameter, RowRange, Run, SchemaSource, Tag};
 use crate::files::FileError;
 use crate::fingerprint::{FingerprintError, StandIn, Table, TableOptions};
@@ -272,6 +274,10 @@ pub struct RecordRequest {
     pub allow_stand_in: bool,
     /// Whether a foreign metadata file may be overwritten.
     pub force: bool,
+    /// The environment and the code, when they were captured.
+    pub capture: Option<Capture>,
+    /// Where a secret stood that [`RecordRequest::normalise`] took away.
+    pub redacted: BTreeSet<String>,
     /// Make every check, write nothing.
     pub dry_run: bool,
 }
@@ -305,8 +311,15 @@ impl RecordRequest {
             metadata: None,
             allow_stand_in: false,
             force: false,
+            capture: None,
+            redacted: BTreeSet::new(),
             dry_run: false,
         }
+    }
+
+    /// Takes out what is named like a secret or looks like one, and notes where it stood.
+    pub fn remove_secrets(&mut self) {
+        secrets::remove(self);
     }
 
     /// Adds what a file of metrics holds; what is no number is returned.
@@ -318,8 +331,9 @@ impl RecordRequest {
         found.skipped
     }
 
-    /// Brings lists into their canonical order and refuses what is given twice.
+    /// Brings lists into their canonical order, takes secrets away and refuses what is given twice.
     pub fn normalise(&mut self) -> Result<(), RecordError> {
+        self.remove_secrets();
         for (name, points) in &mut self.series {
             points.sort_by_key(|point| (point.step, point.time_us));
             let known = self.metrics.iter().any(|metric| metric.full_name() == *name);

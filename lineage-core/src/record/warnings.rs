@@ -27,6 +27,7 @@ pub(super) fn of(
         artifact(reader, request, found, &mut warnings)
     })?;
     warnings.append(&mut datasets(gathered));
+    warnings.append(&mut secrets(request));
     Ok((twins, warnings))
 }
 
@@ -196,6 +197,15 @@ fn same_rows(a: &GatheredDataset, b: &GatheredDataset) -> bool {
     };
     let (Some(a), Some(b)) = (table(a), table(b)) else { return false };
     a.0 == b.0 || a.1.is_some() && a.1 == b.1
+}
+
+/// What was kept out of the record.
+pub(crate) fn secrets(request: &RecordRequest) -> Vec<Warning> {
+    let warning = |place: &String| Warning {
+        code: "secret-removed",
+        message: format!("{place} holds or is named like a secret, which was not recorded"),
+    };
+    request.redacted.iter().map(warning).collect()
 }
 
 /// Whether a dataset was perhaps not read as it was meant to be.

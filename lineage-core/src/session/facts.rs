@@ -6,7 +6,8 @@ use crate::layout::Layout;
 use crate::names::MetricName;
 use crate::objects;
 use crate::record::{
-    RecordError, RecordRequest, SeriesByName, Warning, gather, store_bytes, table_warnings,
+    RecordError, RecordRequest, SeriesByName, Warning, gather, secret_warnings, store_bytes,
+    table_warnings,
 };
 use crate::series::{self as payload, SeriesPoint};
 use crate::settings::Settings;
@@ -25,7 +26,6 @@ pub(super) fn find(
     registry: &Registry,
     settings: &Settings,
     request: &RecordRequest,
-    environment: Option<&[u8]>,
     context: &Context<'_>,
 ) -> Result<Found, RecordError> {
     let mut request = request.clone();
@@ -36,15 +36,13 @@ pub(super) fn find(
         true => std::mem::take(&mut request.series),
         false => SeriesByName::new(),
     };
+    request.remove_secrets();
     request.check()?;
     let mut gathered = gather(registry, settings, &request, &[], context)?;
-    let warnings = table_warnings(&gathered);
+    let mut warnings = table_warnings(&gathered);
+    warnings.append(&mut secret_warnings(&request));
     if !request.dry_run {
         store_bytes(registry.layout(), &request, &mut gathered, context)?;
-    }
-    if let Some(bytes) = environment.filter(|_| !request.dry_run) {
-        let kept = objects::temporary(registry.layout(), bytes, context)?;
-        objects::put(registry.layout(), vec![kept], context)?;
     }
     let facts = SessionFacts {
         datasets: gathered.datasets.into_iter().map(|dataset| dataset.used).collect(),
@@ -59,7 +57,8 @@ pub(super) fn find(
         features: request.features,
         target: request.target,
         note: request.note,
-        environment: environment.map(Payload::of),
+        environment: gathered.environment.as_deref().map(Payload::of),
+        code: request.capture.and_then(|capture| capture.code),
     };
     Ok(Found { facts, warnings })
 }

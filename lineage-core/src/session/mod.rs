@@ -10,16 +10,17 @@ use serde::Serialize;
 use self::facts::{Found, find};
 use crate::context::Context;
 use crate::digest::Kind;
+use crate::environment::{Capture, Environment};
 use crate::events::{
     DatasetUse, Event, SessionFacts, SessionFailed, SessionStarted, SessionUpdated,
 };
 use crate::fingerprint::{FingerprintError, Input, Readings, fingerprint_unless_known};
 use crate::names::ModelName;
-use crate::objects;
+use crate::objects::{self, ObjectError};
 use crate::owed;
 use crate::record::{
     Begun, RecordError, RecordRequest, Recorded, Warning, earlier_result, must_be_open,
-    new_session, record_begun,
+    new_session, record_begun, redact_text,
 };
 use crate::series;
 use crate::settings::Settings;
@@ -43,11 +44,10 @@ pub fn start(
     registry: &mut Registry,
     settings: &Settings,
     request: &RecordRequest,
-    environment: Option<&[u8]>,
     context: &Context<'_>,
 ) -> Result<Told, RecordError> {
     let in_flight = enter(registry, settings, request, context)?;
-    let found = find(registry, settings, request, environment, context)?;
+    let found = find(registry, settings, request, context)?;
     let session = new_session(context);
     let Some(in_flight) = in_flight else {
         let (model, warnings) = (request.model.clone(), found.warnings);
@@ -72,7 +72,7 @@ pub fn update(
     context: &Context<'_>,
 ) -> Result<Told, RecordError> {
     let in_flight = enter(registry, settings, request, context)?;
-    let Found { facts, warnings } = find(registry, settings, request, None, context)?;
+    let Found { facts, warnings } = find(registry, settings, request, context)?;
     let plan = |reader: &Reader<'_>| {
         let model = must_be_open(reader, session)?.model;
         Ok::<_, RecordError>((model, not_given_before(reader, session, facts.clone())?))
@@ -116,7 +116,7 @@ pub fn fail(
     context: &Context<'_>,
 ) -> Result<Told, RecordError> {
     let in_flight = enter(registry, settings, request, context)?;
-    let Found { facts, warnings } = find(registry, settings, request, None, context)?;
+    let Found { facts, warnings } = find(registry, settings, request, context)?;
     let plan = |reader: &Reader<'_>| match reader.training(session)? {
         Some(row) if row.state == TrainingState::Failed => Ok((row.model, None)),
         _ => {
@@ -132,7 +132,8 @@ pub fn fail(
             let (model, facts) = plan(writer)?;
             let changed = facts.is_some();
             if let Some(facts) = facts {
-                let (model, reason) = (model.clone(), reason.map(str::to_owned));
+                let (model, mut reason) = (model.clone(), reason.map(str::to_owned));
+                reason.as_mut().map(redact_text);
                 let failed = SessionFailed { model, reason, facts, run: request.run };
                 writer.append(&Event::SessionFailed(Box::new(failed)), Some(session))?;
             }
@@ -163,12 +164,21 @@ pub fn complete(
     let known = registry.read(|reader| known(reader, session))?;
     let mut request = merged(registry, &row, &known, request)?;
     request.started = Some(row.started);
+    request.capture = captured(registry, &known)?.or(request.capture);
     let (datasets, mut changes) = look_again(registry, known.datasets, request.cache, context)?;
-    let environment = known.environment;
-    let begun = Begun { session: session.to_owned(), datasets, environment };
+    let begun = Begun { session: session.to_owned(), datasets };
     let mut recorded = record_begun(registry, settings, &request, Some(&begun), context)?;
     recorded.warnings.append(&mut changes);
     Ok(recorded)
+}
+
+/// What was captured when the session started.
+fn captured(registry: &Registry, known: &SessionFacts) -> Result<Option<Capture>, RecordError> {
+    let Some(payload) = known.environment else { return Ok(None) };
+    let bytes = objects::read(registry.layout(), &payload.sha256)?;
+    let environment = Environment::parse(&bytes)
+        .ok_or(RecordError::Object(ObjectError::Damaged(payload.sha256)))?;
+    Ok(Some(Capture { environment, code: known.code.clone(), patch: None }))
 }
 
 /// Everything that was said of a session before it ended.

@@ -6,6 +6,7 @@ use lineage_core::session::start;
 
 use super::warn;
 use crate::args::{DryRun, Global};
+use crate::environment::{CaptureArgs, named_in};
 use crate::error::CliError;
 use crate::facts::{FactArgs, skipped_warning};
 use crate::output::Output;
@@ -24,6 +25,8 @@ pub(crate) struct StartArgs {
     #[command(flatten)]
     facts: FactArgs,
     #[command(flatten)]
+    capture: CaptureArgs,
+    #[command(flatten)]
     dry_run: DryRun,
 }
 
@@ -36,7 +39,12 @@ pub(crate) fn run(args: &StartArgs, global: &Global, output: &mut Output) -> Res
     let dry_run = request.dry_run;
     let mut told = settings::writing(global, output, dry_run, |registry, settings, context| {
         request.schema = args.facts.tables.declared(Some(registry), context)?;
-        Ok(start(registry, settings, &request, None, context)?)
+        let (capture, warnings) =
+            args.capture.capture(named_in(&request), None, settings, registry.layout())?;
+        request.capture = capture;
+        let mut told = start(registry, settings, &request, context)?;
+        told.warnings.extend(warnings);
+        Ok(told)
     })?;
     told.warnings.extend(skipped_warning(&skipped));
     warn(&told.warnings, output);
