@@ -198,6 +198,7 @@ fn every_document_of_the_command_line_fits_its_schema() {
     assert_eq!(codes, ["twin", "not-stored", "leakage"]);
     all.schemas["record"].needs(&recorded, "/warnings/0/code", json!("unheard-of"));
     all.check(&["log"], 0);
+    all.check(&["search", "metric.test.auc > 0.9 or data exists"], 0);
     all.one(&["show", "fraud@4"], 0);
     all.one(&["status"], 0);
     let planned = all.one(&["promote", "fraud", "--version", "1", "--dry-run"], 0);

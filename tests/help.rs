@@ -2,10 +2,11 @@
 
 use crate::support::Env;
 
-const COMMANDS: [&[&str]; 21] = [
+const COMMANDS: [&[&str]; 22] = [
     &["init"],
     &["record"],
     &["log"],
+    &["search"],
     &["show"],
     &["history"],
     &["status"],

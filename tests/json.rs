@@ -15,6 +15,7 @@ fn every_command_answers_in_json_with_its_schema() {
         (&["record", "fraud", "--artifact", "m.bin"], "lineage.record/1"),
         (&["record", "fraud", "--artifact", "t.csv"], "lineage.record/1"),
         (&["log"], "lineage.log/1"),
+        (&["search", "model = fraud"], "lineage.search/1"),
         (&["show", "fraud@1"], "lineage.show/1"),
         (&["promote", "fraud", "--version", "1"], "lineage.promote/1"),
         (&["promote", "fraud"], "lineage.promote/1"),

@@ -38,6 +38,7 @@ mod record;
 mod resolve;
 mod rollback;
 mod schema;
+mod search;
 mod story;
 mod tables;
 mod tidy;

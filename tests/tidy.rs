@@ -57,6 +57,7 @@ fn imports_go_down_only() {
             "settings",
             "pointer_file",
             "objects",
+            "search",
         ],
         &["store"],
         &["lookup", "owed"],

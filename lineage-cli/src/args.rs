@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
     checkout, completions, demo, diff, doctor, fingerprint, help, history, init, inspect, log,
-    pointer, promote, record, resolve, rollback, show, status, verify,
+    pointer, promote, record, resolve, rollback, search, show, status, verify,
 };
 use crate::error::{CliError, ErrorKind};
 use crate::output::Output;
@@ -108,6 +108,7 @@ pub(crate) enum Command {
     Init(init::InitArgs),
     Record(Box<record::RecordArgs>),
     Log(log::LogArgs),
+    Search(search::SearchArgs),
     Show(show::ShowArgs),
     History(history::HistoryArgs),
     Status(status::StatusArgs),

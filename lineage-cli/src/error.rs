@@ -16,11 +16,13 @@ use lineage_core::names::NameError;
 use lineage_core::objects::ObjectError;
 use lineage_core::pointer::{Differs, PointerError, Refusal, ResolveError};
 use lineage_core::record::{InputFileError, RecordError, SpecError};
+use lineage_core::search::SearchError;
 use lineage_core::settings::SettingsError;
 use lineage_core::store::StoreError;
 use lineage_core::verify::VerifyError;
 
 use crate::commands::promote::pointer_flag;
+use crate::render;
 
 macro_rules! kinds {
     ($($kind:ident $word:literal $exit:literal,)*) => {
@@ -93,6 +95,8 @@ pub(crate) struct CliError {
     pub(crate) kind: ErrorKind,
     pub(crate) message: String,
     pub(crate) hint: Option<String>,
+    /// What the error is about, with a caret under the place; shown to people.
+    pub(crate) excerpt: Option<String>,
     /// Said before the error.
     pub(crate) warning: Option<String>,
     /// The result that was printed already says everything.
@@ -101,7 +105,14 @@ pub(crate) struct CliError {
 
 impl CliError {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> CliError {
-        CliError { kind, message: message.into(), hint: None, warning: None, reported: false }
+        let message = message.into();
+        CliError { kind, message, hint: None, excerpt: None, warning: None, reported: false }
+    }
+
+    /// Shows `text` with a caret under one of its characters.
+    pub(crate) fn at(mut self, text: &str, character: usize) -> CliError {
+        self.excerpt = Some(render::caret(text, character));
+        self
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> CliError {
@@ -122,6 +133,12 @@ fn usage(message: impl ToString) -> CliError {
 impl From<NameError> for CliError {
     fn from(error: NameError) -> CliError {
         usage(error)
+    }
+}
+
+impl From<SearchError> for CliError {
+    fn from(error: SearchError) -> CliError {
+        CliError { hint: error.hint.clone(), ..usage(error) }
     }
 }
 

@@ -199,6 +199,9 @@ impl Output {
             let _ = self.raw(format!("{document}\n").as_bytes());
         } else if !error.reported {
             self.say(ERROR, "error", &error.message);
+            if let Some(excerpt) = &error.excerpt {
+                to_stderr(excerpt);
+            }
             if let Some(hint) = &error.hint {
                 self.say(HINT, "hint", hint);
             }

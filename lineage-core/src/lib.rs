@@ -84,6 +84,7 @@ pub mod objects;
 pub mod pointer_file;
 pub mod profile;
 pub mod readers;
+pub mod search;
 pub mod settings;
 pub mod table;
 

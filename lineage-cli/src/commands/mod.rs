@@ -16,6 +16,7 @@ pub(crate) mod promote;
 pub(crate) mod record;
 pub(crate) mod resolve;
 pub(crate) mod rollback;
+pub(crate) mod search;
 pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod verify;
@@ -33,6 +34,7 @@ pub(crate) fn run(cli: Cli, output: &mut Output) -> Result<ExitCode, CliError> {
         Command::Init(args) => init::run(&args, global, output),
         Command::Record(args) => record::run(*args, global, output),
         Command::Log(args) => log::run(&args, global, output),
+        Command::Search(args) => search::run(&args, global, output),
         Command::Show(args) => show::run(&args, global, output),
         Command::History(args) => history::run(&args, global, output),
         Command::Status(args) => status::run(&args, global, output),

@@ -3,6 +3,7 @@
 mod log;
 mod owed;
 mod pointers;
+mod search;
 mod versions;
 
 pub use log::{PersonRow, StoredEntry};

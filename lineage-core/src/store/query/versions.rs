@@ -307,6 +307,11 @@ impl Reader<'_> {
         self.first(&format!("{SELECT_SESSION} WHERE session.session = ?1"), [id], session)
     }
 
+    /// A session by the entry that recorded it.
+    pub(super) fn session_at(&self, seq: i64) -> Result<Option<SessionRow>, StoreError> {
+        self.first(&format!("{SELECT_SESSION} WHERE completed_seq = ?1"), [seq], session)
+    }
+
     /// Sessions, newest first.
     pub fn sessions(&self, filter: LogFilter<'_>) -> Result<Vec<SessionRow>, StoreError> {
         let limit = int(filter.limit);
@@ -350,9 +355,9 @@ impl Reader<'_> {
         self.rows(sql, [session], |row| {
             let special: Option<String> = plain(row, "special")?;
             let value = match special.as_deref() {
-                None => plain(row, "value")?,
+                Some("NaN") => f64::NAN,
                 Some("-0") => -0.0,
-                Some(text) => text.parse().unwrap_or(f64::NAN),
+                _ => plain(row, "value")?,
             };
             let split: String = plain(row, "split")?;
             Ok(Metric {
