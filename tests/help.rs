@@ -2,7 +2,7 @@
 
 use crate::support::Env;
 
-const COMMANDS: [&[&str]; 22] = [
+const COMMANDS: [&[&str]; 24] = [
     &["init"],
     &["record"],
     &["log"],
@@ -19,6 +19,8 @@ const COMMANDS: [&[&str]; 22] = [
     &["verify"],
     &["fingerprint"],
     &["diff"],
+    &["graph"],
+    &["impact"],
     &["inspect"],
     &["demo"],
     &["doctor"],

@@ -12,6 +12,7 @@
 
 mod support;
 
+mod at;
 mod bad_input;
 mod checkout;
 mod concurrency;
@@ -22,7 +23,9 @@ mod docs;
 mod dry_run;
 mod fingerprint;
 mod formats;
+mod graph;
 mod help;
+mod impact;
 mod init;
 mod inspect;
 mod interrupt;

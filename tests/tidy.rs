@@ -60,8 +60,8 @@ fn imports_go_down_only() {
             "search",
         ],
         &["store"],
-        &["lookup", "owed"],
-        &["record", "pointer", "verify", "init", "diff"],
+        &["lookup", "owed", "tenure"],
+        &["record", "pointer", "verify", "init", "diff", "impact", "graph"],
     ];
     let floor_of: BTreeMap<&str, usize> = floors
         .iter()

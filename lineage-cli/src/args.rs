@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use lineage_core::store::Moment;
 
 use crate::commands::{
-    checkout, completions, demo, diff, doctor, fingerprint, help, history, init, inspect, log,
-    pointer, promote, record, resolve, rollback, search, show, status, verify,
+    checkout, completions, demo, diff, doctor, fingerprint, graph, help, history, impact, init,
+    inspect, log, pointer, promote, record, resolve, rollback, search, show, status, verify,
 };
 use crate::error::{CliError, ErrorKind};
 use crate::output::Output;
@@ -93,6 +94,15 @@ pub(crate) struct DryRun {
     pub(crate) dry_run: bool,
 }
 
+/// For verbs that can answer for the past.
+#[derive(Args, Clone, Copy)]
+pub(crate) struct AtArg {
+    /// Answer as of then: 2026-03-01 (its end, in UTC), 2026-03-01T09:30:00Z, or seq:7 (a log entry).
+    /// The order of the log counts: a clock that ran back changes nothing
+    #[arg(long, value_name = "T")]
+    pub(crate) at: Option<Moment>,
+}
+
 /// When to use colours.
 #[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
@@ -121,6 +131,8 @@ pub(crate) enum Command {
     Verify(verify::VerifyArgs),
     Fingerprint(fingerprint::FingerprintArgs),
     Diff(Box<diff::DiffArgs>),
+    Graph(graph::GraphArgs),
+    Impact(impact::ImpactArgs),
     Inspect(inspect::InspectArgs),
     Demo(demo::DemoArgs),
     Doctor(doctor::DoctorArgs),

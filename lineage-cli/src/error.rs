@@ -8,6 +8,7 @@ use lineage_core::events::EntryError;
 use lineage_core::files::FileError;
 use lineage_core::fingerprint::DirectoryProblem;
 use lineage_core::fingerprint::{ContentError, FingerprintError, PartitionError, SchemaError};
+use lineage_core::impact::ImpactError;
 use lineage_core::init::InitError;
 use lineage_core::inspect::InspectError;
 use lineage_core::layout::LayoutError;
@@ -18,7 +19,7 @@ use lineage_core::pointer::{Differs, PointerError, Refusal, ResolveError};
 use lineage_core::record::{InputFileError, RecordError, SpecError};
 use lineage_core::search::SearchError;
 use lineage_core::settings::SettingsError;
-use lineage_core::store::StoreError;
+use lineage_core::store::{PastError, StoreError};
 use lineage_core::verify::VerifyError;
 
 use crate::commands::promote::pointer_flag;
@@ -392,6 +393,29 @@ impl From<LookupError> for CliError {
                 CliError::new(ErrorKind::Ambiguous, message).hint("give more digits, or the number")
             }
             LookupError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<PastError> for CliError {
+    fn from(error: PastError) -> CliError {
+        let message = error.to_string();
+        match error {
+            PastError::TooEarly { .. } | PastError::NoEntry { .. } => {
+                CliError::new(ErrorKind::NotFound, message)
+            }
+            PastError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ImpactError> for CliError {
+    fn from(error: ImpactError) -> CliError {
+        match error {
+            ImpactError::Fingerprint(error) => error.into(),
+            ImpactError::Layout(error) => error.into(),
+            ImpactError::Lookup(error) => error.into(),
+            ImpactError::Store(error) => error.into(),
         }
     }
 }

@@ -6,8 +6,10 @@ pub(crate) mod demo;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod fingerprint;
+pub(crate) mod graph;
 pub(crate) mod help;
 pub(crate) mod history;
+pub(crate) mod impact;
 pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod log;
@@ -46,6 +48,8 @@ pub(crate) fn run(cli: Cli, output: &mut Output) -> Result<ExitCode, CliError> {
         Command::Verify(args) => verify::run(&args, global, output),
         Command::Fingerprint(args) => fingerprint::run(&args, global, output),
         Command::Diff(args) => diff::run(&args, global, output),
+        Command::Graph(args) => graph::run(&args, global, output),
+        Command::Impact(args) => impact::run(&args, global, output),
         Command::Inspect(args) => inspect::run(&args, global, output),
         Command::Demo(args) => demo::run(&args, output),
         Command::Doctor(args) => doctor::run(&args, global, output),

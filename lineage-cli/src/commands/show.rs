@@ -3,10 +3,11 @@
 use lineage_core::lookup;
 use lineage_core::metadata;
 use lineage_core::names::{PointerName, Reference};
+use lineage_core::store::At;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::args::Global;
+use crate::args::{AtArg, Global};
 use crate::error::CliError;
 use crate::output::Output;
 use crate::{render, settings};
@@ -14,7 +15,7 @@ use crate::{render, settings};
 /// Show what is known of a version: what was recorded, and what holds now
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  lineage show fraud@3\n  lineage show fraud@prod --json\n  lineage show fraud@3 --metadata > metadata.json"
+    after_help = "Examples:\n  lineage show fraud@3\n  lineage show fraud@prod --json\n  lineage show fraud@prod --at 2026-03-01\n  lineage show fraud@3 --metadata > metadata.json"
 )]
 pub(crate) struct ShowArgs {
     /// fraud@3, fraud@1.0.0, fraud@prod, fraud@latest or fraud@sha256:1b34b7
@@ -23,12 +24,15 @@ pub(crate) struct ShowArgs {
     /// Print the version's metadata.json, byte for byte
     #[arg(long)]
     metadata: bool,
+    #[command(flatten)]
+    at: AtArg,
 }
 
 #[derive(Serialize)]
 struct Shown {
     metadata: Value,
     current: Current,
+    at: Option<At>,
 }
 
 #[derive(Serialize)]
@@ -39,8 +43,9 @@ struct Current {
 }
 
 pub(crate) fn run(args: &ShowArgs, global: &Global, output: &mut Output) -> Result<(), CliError> {
-    let (reference, bytes, shown, actor) = settings::reading(global, output, |registry, _, _| {
-        registry.read(|reader| {
+    let model = Some(&args.reference.model);
+    let ((reference, bytes, shown, actor), at) =
+        settings::reading_at(global, output, &args.at, model, |reader, _, _| {
             let version = lookup::version(reader, &args.reference)?;
             let (entry, sha256) = lookup::entry(reader, version.seq)?;
             let bytes = lookup::metadata_bytes(reader, &version)?;
@@ -57,9 +62,10 @@ pub(crate) fn run(args: &ShowArgs, global: &Global, output: &mut Output) -> Resu
             };
             let actor = lookup::person(reader, &entry.actor.id)?.to_string();
             let metadata = metadata::document(&entry, &sha256);
-            Ok::<_, CliError>((version.reference(), bytes, Shown { metadata, current }, actor))
-        })
-    })?;
+            let shown = Shown { metadata, current, at: None };
+            Ok((version.reference(), bytes, shown, actor))
+        })?;
+    let shown = Shown { at, ..shown };
     if args.metadata {
         return output.raw(&bytes);
     }
@@ -135,7 +141,7 @@ fn text(reference: &str, shown: &Shown, actor: &str) -> String {
         [] => "nowhere".to_owned(),
         pointers => names(pointers),
     };
-    row("live at", live);
+    row(if shown.at.is_some() { "live then at" } else { "live at" }, live);
     if !shown.current.quarantined_on.is_empty() {
         row("quarantined", names(&shown.current.quarantined_on));
     }

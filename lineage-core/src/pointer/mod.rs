@@ -25,6 +25,6 @@ pub use rollback::{RollbackRequest, rollback};
 pub use serve::{Checkout, checkout};
 pub use stack::{Walk, walk_down};
 pub use status::{
-    DriftReport, ModelStatus, PointerStatus, RegistryStatus, describe_external, status,
+    DriftReport, ModelStatus, PointerStatus, RegistryStatus, describe_external, status, status_then,
 };
 pub use unset::{UnsetRequest, unset};

@@ -2,14 +2,14 @@
 
 use serde::Serialize;
 
-use crate::context::Observer;
+use crate::context::{Observer, Timestamp};
 use crate::digest::{Kind, Sha256};
 use crate::fingerprint::FingerprintError;
-use crate::lookup::{self, Found, LookupError};
+use crate::lookup::{self, Found, LookupError, Person};
 use crate::names::{ModelName, PointerName, Reference, Selector, version_reference};
 use crate::pointer_file::pointer_reference;
 use crate::settings::{ServeFrom, Settings};
-use crate::store::{Reader, StoreError, VersionRow};
+use crate::store::{At, Reader, StoreError, VersionRow};
 
 /// How far an answer was checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -38,6 +38,12 @@ pub struct Resolved {
     pub sha256: Sha256,
     /// Whether they were read.
     pub verified: Verified,
+    /// Since when the pointer names the version; none when no pointer was asked for.
+    pub since: Option<Timestamp>,
+    /// Who made it so.
+    pub by: Option<Person>,
+    /// The entry after which it was so; none for the present.
+    pub at: Option<At>,
 }
 
 /// Why there is no answer that could be trusted.
@@ -86,8 +92,8 @@ pub fn resolve(
     observer: &dyn Observer,
 ) -> Result<Resolved, ResolveError> {
     let row = reader.pointer(model, pointer)?;
-    let live = row.as_ref().and_then(|row| row.version.zip(row.served_path.clone()));
-    let Some((number, path)) = live else {
+    let live = row.and_then(|row| Some((row.version?, row.served_path.clone()?, row)));
+    let Some((number, path, row)) = live else {
         lookup::known_model(reader, model)?;
         let reference = pointer_reference(model, pointer);
         return Err(LookupError::NothingLive { reference, model: model.clone() }.into());
@@ -101,7 +107,11 @@ pub fn resolve(
         let found = lookup::compare(reader, &version, &path, observer)?;
         check(found, &version, Some(pointer), &path)?;
     }
-    Ok(resolved(&version, Some(pointer), path, verify))
+    Ok(Resolved {
+        since: Some(row.since),
+        by: Some(lookup::person(reader, &row.person)?),
+        ..resolved(&version, Some(pointer), path, verify)
+    })
 }
 
 /// Where the bytes of a version are: at the path where it was recorded, else in a checkout.
@@ -159,6 +169,9 @@ fn resolved(
         kind: version.kind,
         sha256: version.sha256,
         verified: if verify { Verified::Bytes } else { Verified::No },
+        since: None,
+        by: None,
+        at: None,
     }
 }
 

@@ -168,7 +168,8 @@ impl Parser {
         let sign = match self.word() {
             Some(Word::Sign(sign)) if !matches!(*sign, "(" | ")") => *sign,
             _ => {
-                return self.refuse(format!("expected an operator after {field}: {}", signs(field)));
+                return self
+                    .refuse(format!("expected an operator after {field}: {}", signs(field)));
             }
         };
         if !signs(field).split(' ').any(|known| known == sign) {

@@ -102,7 +102,7 @@ pub struct LogFilter<'a> {
     pub limit: u64,
 }
 
-const SELECT_VERSION: &str = "SELECT model, number, label, session, path, kind, sha256, size_bytes, \
+pub(super) const SELECT_VERSION: &str = "SELECT model, number, label, session, path, kind, sha256, size_bytes, \
     files, stored, metadata_path, largest_file_path, largest_file_sha256, seq, created FROM version";
 
 const SELECT_SESSION: &str = "SELECT session.session AS session, session.model AS model, \
@@ -110,7 +110,7 @@ const SELECT_SESSION: &str = "SELECT session.session AS session, session.model A
     FROM session LEFT JOIN version ON version.model = session.model \
     AND version.number = session.version";
 
-fn kind(row: &Row<'_>) -> rusqlite::Result<Kind> {
+pub(super) fn kind(row: &Row<'_>) -> rusqlite::Result<Kind> {
     let text: String = plain(row, "kind")?;
     match text.as_str() {
         "file" => Ok(Kind::File),
@@ -119,7 +119,7 @@ fn kind(row: &Row<'_>) -> rusqlite::Result<Kind> {
     }
 }
 
-fn version(row: &Row<'_>) -> rusqlite::Result<VersionRow> {
+pub(super) fn version(row: &Row<'_>) -> rusqlite::Result<VersionRow> {
     Ok(VersionRow {
         model: parsed(row, "model")?,
         number: unsigned(row, "number")?,
