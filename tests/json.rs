@@ -30,6 +30,8 @@ fn every_command_answers_in_json_with_its_schema() {
         (&["fingerprint", "t.csv"], "lineage.fingerprint/1"),
         (&["diff", "t.csv", "m.bin"], "lineage.diff/1"),
         (&["diff", "fraud@1", "fraud@latest"], "lineage.diff/1"),
+        (&["impact", "m.bin"], "lineage.impact/1"),
+        (&["graph", "fraud@1"], "lineage.graph/1"),
         (&["inspect", "m.bin"], "lineage.inspect/1"),
         (&["doctor"], "lineage.doctor/1"),
     ] {
