@@ -11,6 +11,7 @@ use rusqlite::types::Value;
 use super::super::error::StoreError;
 use super::versions::SessionRow;
 use super::{Reader, int};
+use crate::context::Timestamp;
 use crate::names::{MetricName, Split};
 use crate::search::{Comparison, Expression, Field, Matching, Order, Query, Test, When};
 
@@ -25,7 +26,7 @@ impl Reader<'_> {
 }
 
 fn statement(query: &Query, limit: u64) -> (String, Vec<Value>) {
-    let mut builder = Builder { values: Vec::new() };
+    let mut builder = Builder { values: Vec::new(), models_are_sets: false };
     let limit = builder.bind(int(limit));
     let sql = match &query.order {
         None => builder.by_number(query, "DESC", &limit),
@@ -74,6 +75,9 @@ const KNOWN_AS: &str = "SELECT person, person AS word FROM person UNION ALL \
 
 struct Builder {
     values: Vec<Value>,
+    /// Whether the sessions of a model are taken as a set: dearer for a few sessions, and far cheaper
+    /// than looking up each of many.
+    models_are_sets: bool,
 }
 
 impl Builder {
@@ -95,6 +99,7 @@ impl Builder {
                 );
             }
         };
+        self.models_are_sets = matches!(from.table, "metric" | "parameter");
         let (rows, needs_session) = self.all(rest.into_iter(), "d.completed_seq");
         let join = if needs_session {
             "CROSS JOIN session s ON s.completed_seq = d.completed_seq"
@@ -248,6 +253,9 @@ impl Builder {
             (Field::Label, test) => {
                 Set::new(VERSIONS, format!("label IS NOT NULL AND {}", self.text("label", test)?))
             }
+            (Field::Model, Test::Text(Matching::Equal, model)) if self.models_are_sets => {
+                Set::new("session", format!("model = {}", self.bind(model.clone())))
+            }
             (Field::Artifact, Test::Exists) => Set::new(VERSIONS, "1"),
             (Field::Artifact, Test::Digest(true, prefix)) => {
                 Set::new(VERSIONS, self.prefix("sha256", prefix))
@@ -320,19 +328,25 @@ impl Builder {
         let Test::Time(comparison, when) = test else { return "1".to_owned() };
         let (first, next) = match when {
             When::Moment(moment) => {
-                let moment = self.bind(moment.to_string());
-                return format!("s.completed {} {moment}", comparison.as_str());
+                return format!("s.completed {} {}", comparison.as_str(), self.bind_time(moment));
             }
-            When::Day(first, next) => (self.bind(first.to_string()), self.bind(next.to_string())),
+            When::Day(first, next) => (first, next),
         };
         match comparison {
-            Comparison::Equal => format!("(s.completed >= {first} AND s.completed < {next})"),
-            Comparison::Unequal => format!("(s.completed < {first} OR s.completed >= {next})"),
-            Comparison::Less => format!("s.completed < {first}"),
-            Comparison::AtMost => format!("s.completed < {next}"),
-            Comparison::Greater => format!("s.completed >= {next}"),
-            Comparison::AtLeast => format!("s.completed >= {first}"),
+            Comparison::Equal | Comparison::Unequal => {
+                let not = if *comparison == Comparison::Equal { "" } else { "NOT " };
+                let (first, next) = (self.bind_time(first), self.bind_time(next));
+                format!("{not}(s.completed >= {first} AND s.completed < {next})")
+            }
+            Comparison::Less => format!("s.completed < {}", self.bind_time(first)),
+            Comparison::AtMost => format!("s.completed < {}", self.bind_time(next)),
+            Comparison::Greater => format!("s.completed >= {}", self.bind_time(next)),
+            Comparison::AtLeast => format!("s.completed >= {}", self.bind_time(first)),
         }
+    }
+
+    fn bind_time(&mut self, time: &Timestamp) -> String {
+        self.bind(time.to_string())
     }
 
     fn actor(&mut self, test: &Test) -> String {
@@ -425,6 +439,13 @@ mod tests {
             "data != abcdef and data.training = abcdef and data.path ~ x and data exists",
             "label = a and artifact = abcdef and artifact != abcdef and artifact exists",
             "seed = 1 and model_type exists and version >= 2 and session ~ x",
+            "created >= 2026-01-01",
+            "created < 2026-01-01",
+            "created != 2026-01-01",
+            "metric.a > 1 and data.training != abcdef",
+            "data.training != abcdef",
+            "data.training exists and pointer != prod",
+            "metric.a = nan",
             "created > 2026-01-01 and created != 2026-01-01 and created <= 2026-01-01T00:00:00Z",
             "param.a = 1 and param.a != 1 and param.a = \"1\" and tag.a ~ b order by param.a",
             "metric.a = nan and metric.a != nan and metric.a exists order by tag.a desc",
