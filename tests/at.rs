@@ -48,6 +48,8 @@ fn resolve_names_what_was_live_and_reads_nothing() {
     ------- stderr -------
     this was live then; the bytes at its path now were not read
     ");
+    let version = env.json(&["resolve", "fraud@2", "--at", "seq:6"], "lineage.resolve/1");
+    assert_eq!((&version["pointer"], &version["since"]), (&json!(null), &json!(null)));
     let early = ["resolve", "fraud", "--at", "2026-03-01T00:03:30Z"];
     env.refused(&early, 5, "nothing-live", "nothing is live at fraud@prod");
     env.refused(&["resolve", "fraud@4", "--at", "seq:6"], 5, "unknown-version", "fraud@4");
@@ -117,6 +119,49 @@ fn a_clock_that_ran_back_does_not_change_the_order() {
     );
     assert_eq!(live(&env, "2026-03-01T12:00:00Z"), 2);
     assert_eq!(live(&env, "2026-03-01T13:00:00Z"), 1);
+    env.verifies();
+}
+
+#[test]
+fn each_state_that_was_ever_shown_is_shown_again() {
+    let env = Env::with_versions(4);
+    let without_files = |mut status: Value| {
+        for model in status["models"].as_array_mut().unwrap() {
+            // A pointer that was never set is listed only for its file.
+            model["pointers"].as_array_mut().unwrap().retain(|p| !p["since"].is_null());
+            for pointer in model["pointers"].as_array_mut().unwrap() {
+                pointer["file"] = json!(null);
+            }
+        }
+        status["at"] = json!(null);
+        status
+    };
+    let status = |arguments: &[&str]| without_files(env.json(arguments, "lineage.status/1"));
+    let mut seen = vec![status(&["status"])];
+    for arguments in [
+        &["promote", "fraud", "--version", "1"][..],
+        &["promote", "fraud", "--version", "2"],
+        &["promote", "fraud", "--version", "3", "--pointer", "staging"],
+        &["rollback", "fraud", "--reason", "x"],
+        &["promote", "fraud", "--version", "3"],
+        &["record", "other", "--metric", "a=1"],
+        &["rollback", "fraud", "--reason", "x", "--no-quarantine"],
+        &["promote", "fraud", "--version", "2", "--allow-quarantined"],
+        &["pointer", "unset", "fraud", "--yes"],
+        &["rollback", "fraud", "--reason", "x"],
+        &["promote", "fraud", "--version", "4"],
+        &["rollback", "fraud", "--reason", "x", "--version", "1"],
+    ] {
+        env.run(arguments).ok();
+        seen.push(status(&["status"]));
+    }
+    env.write("PROD_POINTER.txt", "v3/model.bin\n");
+    env.run(&["promote", "fraud", "--accept-external"]).ok();
+    seen.push(status(&["status"]));
+    for then in seen {
+        let seq = format!("seq:{}", then["log_seq"]);
+        assert_eq!(status(&["status", "--at", &seq]), then, "{seq}");
+    }
     env.verifies();
 }
 

@@ -125,6 +125,22 @@ fn what_was_never_recorded_reached_nothing() {
 }
 
 #[test]
+fn a_pointer_that_was_taken_away_or_promoted_again() {
+    let env = project();
+    env.run(&["promote", "fraud", "--version", "2"]).ok();
+    env.run(&["promote", "fraud", "--version", "2", "--pointer", "staging"]).ok();
+    env.run(&["pointer", "unset", "fraud", "--yes"]).ok();
+    let found = env.json(&["impact", "v2/model.bin"], "lineage.impact/1");
+    let times: Vec<(&str, bool)> = found["pointers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| (p["pointer"].as_str().unwrap(), p["until"].is_null()))
+        .collect();
+    assert_eq!(times, [("prod", false), ("staging", true)]);
+}
+
+#[test]
 fn a_prefix_of_two_digests_is_ambiguous() {
     let env = Env::new();
     // Two files whose digests begin with the same six digits.

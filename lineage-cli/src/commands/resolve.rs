@@ -1,7 +1,8 @@
 //! `lineage resolve`
 
-use lineage_core::names::{ModelName, PointerName, Reference};
-use lineage_core::pointer::{resolve, resolve_version};
+use lineage_core::names::{ModelName, PointerName, Reference, Selector};
+use lineage_core::pointer::{resolve, resolve_then, resolve_version};
+use lineage_core::store::Past;
 
 use crate::args::{AtArg, Global};
 use crate::error::CliError;
@@ -35,23 +36,39 @@ pub(crate) fn run(
     output: &mut Output,
 ) -> Result<(), CliError> {
     output.observer().listen_for_interrupts();
-    // What was there then cannot be read now.
-    let verify = !args.no_verify && args.at.at.is_none();
-    let ((mut found, layout), at) =
-        settings::reading_at(global, output, &args.at, None, |reader, settings, context| {
-            let found = if args.target.contains('@') {
-                let reference: Reference = args.target.parse()?;
-                resolve_version(reader, settings, &reference, verify, context.observer)?
-            } else {
+    let verify = !args.no_verify;
+    let (mut found, layout) = settings::reading(global, output, |registry, settings, context| {
+        let observer = context.observer;
+        let found = match args.at.at {
+            Some(moment) => {
+                let reference = match args.target.contains('@') {
+                    true => args.target.parse()?,
+                    false => pointer_reference(&args.target.parse()?),
+                };
+                let past = Past::of(registry, moment, Some(&reference.model))?;
+                resolve_then(&past, settings, &reference, observer)?
+            }
+            None => registry.read(|reader| {
+                if args.target.contains('@') {
+                    let reference: Reference = args.target.parse()?;
+                    return Ok::<_, CliError>(resolve_version(
+                        reader, settings, &reference, verify, observer,
+                    )?);
+                }
                 let model: ModelName = args.target.parse()?;
-                resolve(reader, &model, &PointerName::prod(), verify, context.observer)?
-            };
-            Ok((found, reader.layout().clone()))
-        })?;
-    found.at = at;
+                Ok(resolve(reader, &model, &PointerName::prod(), verify, observer)?)
+            })?,
+        };
+        Ok((found, registry.layout().clone()))
+    })?;
     found.path = settings::openable(&layout, &found.path);
-    if at.is_some() {
+    if found.then.is_some() {
         output.remark("this was live then; the bytes at its path now were not read");
     }
     output.result("lineage.resolve/1", &found, &found.path, || found.path.clone())
+}
+
+fn pointer_reference(model: &ModelName) -> Reference {
+    let selector = Selector::Name(PointerName::prod().to_string());
+    Reference { model: model.clone(), selector }
 }
