@@ -26,7 +26,9 @@ CREATE TABLE session (
     completed      TEXT NOT NULL,
     person         TEXT NOT NULL,
     request_sha256 TEXT NOT NULL,
-    idempotency_key TEXT
+    idempotency_key TEXT,
+    model_type     TEXT,
+    seed           TEXT
 ) STRICT;
 CREATE INDEX session_by_model ON session (model, completed_seq);
 CREATE UNIQUE INDEX session_by_key ON session (model, idempotency_key)
@@ -50,7 +52,7 @@ CREATE TABLE version (
     created             TEXT NOT NULL,
     PRIMARY KEY (model, number)
 ) STRICT, WITHOUT ROWID;
-CREATE UNIQUE INDEX version_by_label ON version (model, label) WHERE label IS NOT NULL;
+CREATE UNIQUE INDEX version_by_label ON version (label, model) WHERE label IS NOT NULL;
 CREATE INDEX version_by_sha256 ON version (sha256, seq);
 CREATE INDEX version_by_largest_file ON version (largest_file_sha256, seq);
 CREATE INDEX version_by_path ON version (path, seq);
@@ -66,34 +68,64 @@ CREATE TABLE dataset_use (
     content_sha256 TEXT,
     rows           INTEGER,
     columns        INTEGER,
+    completed_seq  INTEGER NOT NULL,
     PRIMARY KEY (session, role, name)
 ) STRICT, WITHOUT ROWID;
+-- Searches take what they need from an index alone and go on by `completed_seq`, a session's number.
+CREATE INDEX dataset_use_by_sha256 ON dataset_use (sha256, completed_seq);
+CREATE INDEX dataset_use_by_content ON dataset_use (content_sha256, completed_seq)
+WHERE content_sha256 IS NOT NULL;
+CREATE INDEX dataset_use_by_path ON dataset_use (path, completed_seq);
 
--- split is '' for a metric that belongs to none. A value that SQLite's REAL cannot hold exactly
--- ('NaN', 'Infinity', '-Infinity', '-0') is in `special`, and `value` is NULL.
+-- split is '' for a metric that belongs to none. `value` is what compares and sorts, NULL for NaN;
+-- `special` is the text of what a JSON number cannot carry.
 CREATE TABLE metric (
-    session TEXT NOT NULL REFERENCES session (session),
-    split   TEXT NOT NULL,
-    name    TEXT NOT NULL,
-    value   REAL,
-    special TEXT CHECK (special IN ('NaN', 'Infinity', '-Infinity', '-0')),
+    session       TEXT NOT NULL REFERENCES session (session),
+    split         TEXT NOT NULL,
+    name          TEXT NOT NULL,
+    value         REAL,
+    special       TEXT CHECK (special IN ('NaN', 'Infinity', '-Infinity', '-0')),
+    completed_seq INTEGER NOT NULL,
     PRIMARY KEY (session, split, name),
-    CHECK ((value IS NULL) <> (special IS NULL))
+    CHECK ((value IS NULL) = (special IS 'NaN'))
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX metric_by_value ON metric (split, name, value, completed_seq);
 
 CREATE TABLE parameter (
-    session TEXT NOT NULL REFERENCES session (session),
-    name    TEXT NOT NULL,
-    text    TEXT NOT NULL,
-    type    TEXT NOT NULL,
+    session       TEXT NOT NULL REFERENCES session (session),
+    name          TEXT NOT NULL,
+    text          TEXT NOT NULL,
+    type          TEXT NOT NULL,
+    completed_seq INTEGER NOT NULL,
     PRIMARY KEY (session, name)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX parameter_by_text ON parameter (name, text, type, completed_seq);
 
 CREATE TABLE tag (
-    session TEXT NOT NULL REFERENCES session (session),
-    name    TEXT NOT NULL,
-    value   TEXT NOT NULL,
+    session       TEXT NOT NULL REFERENCES session (session),
+    name          TEXT NOT NULL,
+    value         TEXT NOT NULL,
+    completed_seq INTEGER NOT NULL,
     PRIMARY KEY (session, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tag_by_value ON tag (name, value, completed_seq);
+
+-- Which versions a version was made from.
+CREATE TABLE derivation (
+    model        TEXT NOT NULL,
+    version      INTEGER NOT NULL,
+    base_model   TEXT NOT NULL,
+    base_version INTEGER NOT NULL,
+    PRIMARY KEY (model, version, base_model, base_version),
+    FOREIGN KEY (model, version) REFERENCES version (model, number)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX derivation_by_base ON derivation (base_model, base_version);
+
+-- The latest time in the log up to an entry: it never runs back, as a clock may.
+CREATE TABLE latest_time (
+    time TEXT NOT NULL,
+    seq  INTEGER NOT NULL,
+    PRIMARY KEY (time, seq)
 ) STRICT, WITHOUT ROWID;
 
 -- Metrics over the steps of a training; the points are a payload.
@@ -224,6 +256,10 @@ CREATE TRIGGER metric_series_is_immutable BEFORE UPDATE ON metric_series
 BEGIN SELECT RAISE(ABORT, 'a recorded series cannot be changed'); END;
 CREATE TRIGGER metric_series_is_permanent BEFORE DELETE ON metric_series
 BEGIN SELECT RAISE(ABORT, 'a recorded series cannot be deleted'); END;
+CREATE TRIGGER derivation_is_immutable BEFORE UPDATE ON derivation
+BEGIN SELECT RAISE(ABORT, 'a recorded derivation cannot be changed'); END;
+CREATE TRIGGER derivation_is_permanent BEFORE DELETE ON derivation
+BEGIN SELECT RAISE(ABORT, 'a recorded derivation cannot be deleted'); END;
 CREATE TRIGGER person_is_immutable BEFORE UPDATE ON person
 BEGIN SELECT RAISE(ABORT, 'an introduced person cannot be changed'); END;
 CREATE TRIGGER person_is_permanent BEFORE DELETE ON person

@@ -206,6 +206,7 @@ fn every_document_of_the_command_line_fits_its_schema() {
     all.schemas["record"].needs(&recorded, "/warnings/0/code", json!("unheard-of"));
     sessions(&mut all);
     all.check(&["log"], 0);
+    all.check(&["search", "metric.test.auc > 0.9 or data exists"], 0);
     all.one(&["show", "fraud@4"], 0);
     all.one(&["status"], 0);
     let planned = all.one(&["promote", "fraud", "--version", "1", "--dry-run"], 0);
@@ -223,6 +224,19 @@ fn every_document_of_the_command_line_fits_its_schema() {
     all.one(&["promote", "fraud", "--version", "2", "--reason", "hope"], 3);
     let history = all.check(&["history", "fraud"], 0);
     assert_eq!(history[0]["reason"], "quarantined: hope");
+    for at in ["2030-01-01", "seq:10"] {
+        all.one(&["show", "fraud@1", "--at", at], 0);
+        all.one(&["status", "--at", at], 0);
+        all.one(&["resolve", "fraud", "--at", at], 0);
+        all.check(&["history", "fraud", "--at", at], 0);
+    }
+    let impact = all.one(&["impact", "v1/model.bin"], 0);
+    all.schemas["impact"].needs(&impact, "/artifacts/0/by", json!("name"));
+    all.schemas["impact"].needs(&impact, "/pointers/0/since/seq", json!("1"));
+    all.one(&["impact", "train.csv"], 0);
+    let graph = all.one(&["graph", "fraud@4"], 0);
+    all.schemas["graph"].needs(&graph, "/nodes/0/kind", json!("session"));
+    all.schemas["graph"].needs(&graph, "/edges/0/from", json!(1));
     all.check(&["pointer", "list"], 0);
     all.one(&["resolve", "fraud"], 0);
     all.one(&["resolve", "fraud@2", "--no-verify"], 0);

@@ -2,7 +2,7 @@
 
 use crate::support::Env;
 
-const COMMANDS: [&[&str]; 32] = [
+const COMMANDS: [&[&str]; 35] = [
     &["init"],
     &["record"],
     &["run"],
@@ -16,6 +16,7 @@ const COMMANDS: [&[&str]; 32] = [
     &["session", "list"],
     &["session", "show"],
     &["log"],
+    &["search"],
     &["show"],
     &["history"],
     &["status"],
@@ -28,6 +29,8 @@ const COMMANDS: [&[&str]; 32] = [
     &["verify"],
     &["fingerprint"],
     &["diff"],
+    &["graph"],
+    &["impact"],
     &["inspect"],
     &["reproduce"],
     &["demo"],

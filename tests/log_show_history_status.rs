@@ -134,7 +134,7 @@ fn show_tells_what_was_recorded_and_what_holds_now() {
       quarantined      prod
     ");
     let shown = env.json(&["show", "fraud@prod"], "lineage.show/1");
-    assert_eq!(keys(&shown), ["current", "environment", "metadata", "schema"]);
+    assert_eq!(keys(&shown), ["at", "current", "environment", "metadata", "schema"]);
     assert_eq!(shown["metadata"]["version"], 1);
     assert_eq!(shown["current"]["pointers"], json!(["prod"]));
     assert_eq!(

@@ -12,6 +12,7 @@
 
 mod support;
 
+mod at;
 mod bad_input;
 mod checkout;
 mod concurrency;
@@ -23,7 +24,9 @@ mod dry_run;
 mod environment;
 mod fingerprint;
 mod formats;
+mod graph;
 mod help;
+mod impact;
 mod init;
 mod inspect;
 mod interrupt;
@@ -41,6 +44,7 @@ mod resolve;
 mod rollback;
 mod run;
 mod schema;
+mod search;
 mod session;
 mod story;
 mod tables;

@@ -26,10 +26,15 @@ fn lock(env: &Env) {
     }
 }
 
-const READING: [&[&str]; 11] = [
+const READING: [&[&str]; 16] = [
     &["resolve", "fraud"],
     &["status"],
     &["log"],
+    &["search", "model = fraud"],
+    &["impact", "v1/model.bin"],
+    &["graph", "fraud@1"],
+    &["resolve", "fraud", "--at", "2030-01-01"],
+    &["status", "--at", "seq:3"],
     &["show", "fraud@1"],
     &["history", "fraud"],
     &["pointer", "list"],

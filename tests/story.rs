@@ -20,7 +20,7 @@ fn record_promote_resolve_rollback_verify() {
     );
     assert_eq!(env.read("PROD_POINTER.txt"), "v1/model.bin\n");
     insta::assert_snapshot!(env.run(&["verify"]), @"
-    checked 8 log entries, 17 rows, 3 artifacts, 0 datasets, 1 pointer file, 3 metadata files
+    checked 8 log entries, 25 rows, 3 artifacts, 0 datasets, 1 pointer file, 3 metadata files
     internally consistent; completeness not proven
     ");
 }

@@ -60,10 +60,11 @@ fn imports_go_down_only() {
             "settings",
             "pointer_file",
             "objects",
+            "search",
         ],
         &["store"],
-        &["lookup", "owed"],
-        &["record", "session", "reproduce", "pointer", "verify", "init", "diff"],
+        &["lookup", "owed", "tenure"],
+        &["record", "session", "reproduce", "pointer", "verify", "init", "diff", "impact", "graph"],
     ];
     let floor_of: BTreeMap<&str, usize> = floors
         .iter()

@@ -96,7 +96,7 @@ fn objects(env: &Env) -> Vec<PathBuf> {
 fn a_sound_registry_is_internally_consistent_and_no_more_is_claimed() {
     let env = project();
     insta::assert_snapshot!(env.run(&["verify"]), @"
-    checked 6 log entries, 22 rows, 2 artifacts, 2 datasets, 1 pointer file, 2 metadata files
+    checked 6 log entries, 28 rows, 2 artifacts, 2 datasets, 1 pointer file, 2 metadata files
     internally consistent; completeness not proven
     ");
     let document = env.json(&["verify"], "lineage.verify/1");
@@ -203,7 +203,17 @@ fn an_edited_row_of_any_table_is_found_and_named() {
 #[test]
 fn an_inserted_or_deleted_row_is_found() {
     for (table, sql, kind) in [
-        ("tag", "INSERT INTO tag SELECT session, 'new', 'x' FROM session LIMIT 1", "row-unfounded"),
+        (
+            "tag",
+            "INSERT INTO tag SELECT session, 'new', 'x', 1 FROM session LIMIT 1",
+            "row-unfounded",
+        ),
+        ("latest_time", "INSERT INTO latest_time VALUES ('2030', 9)", "row-unfounded"),
+        (
+            "derivation",
+            "INSERT INTO derivation SELECT model, number, model, 7 FROM version LIMIT 1",
+            "row-unfounded",
+        ),
         ("tag", "DELETE FROM tag", "row-missing"),
         ("quarantine", "INSERT INTO quarantine VALUES ('fraud', 'prod', 2, 1)", "row-unfounded"),
         ("held", "DELETE FROM held", "row-missing"),
@@ -465,7 +475,7 @@ fn the_screen_names_the_row_and_the_way_out() {
     insta::assert_snapshot!(env.run(&["verify"]), @"
     ERROR  row-differs  pointer (model=fraud, pointer=prod)
            version is 1, the log says 2
-    checked 6 log entries, 22 rows, 2 artifacts, 2 datasets, 1 pointer file, 2 metadata files
+    checked 6 log entries, 28 rows, 2 artifacts, 2 datasets, 1 pointer file, 2 metadata files
     NOT consistent
     ------- stderr -------
     hint: the log is sound; `lineage doctor --rebuild` makes the tables again from it

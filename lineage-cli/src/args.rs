@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use lineage_core::store::Moment;
 
 use crate::commands::{
-    checkout, completions, demo, diff, doctor, fingerprint, help, history, init, inspect, log,
-    pointer, promote, record, reproduce, resolve, rollback, run, session, show, status, verify,
+    checkout, completions, demo, diff, doctor, fingerprint, graph, help, history, impact, init,
+    inspect, log, pointer, promote, record, reproduce, resolve, rollback, run, search, session,
+    show, status, verify,
 };
 use crate::error::{CliError, ErrorKind};
 use crate::output::Output;
@@ -93,6 +95,15 @@ pub(crate) struct DryRun {
     pub(crate) dry_run: bool,
 }
 
+/// For verbs that can answer for the past.
+#[derive(Args, Clone, Copy)]
+pub(crate) struct AtArg {
+    /// Answer as of then: 2026-03-01 (its end, in UTC), 2026-03-01T09:30:00Z, or seq:7 (a log entry).
+    /// The order of the log counts: a clock that ran back changes nothing
+    #[arg(long, value_name = "T")]
+    pub(crate) at: Option<Moment>,
+}
+
 /// When to use colours.
 #[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
@@ -111,6 +122,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Session(Box<session::SessionCommand>),
     Log(log::LogArgs),
+    Search(search::SearchArgs),
     Show(show::ShowArgs),
     History(history::HistoryArgs),
     Status(status::StatusArgs),
@@ -123,6 +135,8 @@ pub(crate) enum Command {
     Verify(verify::VerifyArgs),
     Fingerprint(fingerprint::FingerprintArgs),
     Diff(Box<diff::DiffArgs>),
+    Graph(graph::GraphArgs),
+    Impact(impact::ImpactArgs),
     Inspect(inspect::InspectArgs),
     Reproduce(Box<reproduce::ReproduceArgs>),
     Demo(demo::DemoArgs),

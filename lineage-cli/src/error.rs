@@ -8,6 +8,7 @@ use lineage_core::events::EntryError;
 use lineage_core::files::FileError;
 use lineage_core::fingerprint::DirectoryProblem;
 use lineage_core::fingerprint::{ContentError, FingerprintError, PartitionError, SchemaError};
+use lineage_core::impact::ImpactError;
 use lineage_core::init::InitError;
 use lineage_core::inspect::InspectError;
 use lineage_core::layout::LayoutError;
@@ -17,11 +18,13 @@ use lineage_core::objects::ObjectError;
 use lineage_core::pointer::{Differs, PointerError, Refusal, ResolveError};
 use lineage_core::record::{InputFileError, RecordError, SpecError};
 use lineage_core::reproduce::ReproduceError;
+use lineage_core::search::SearchError;
 use lineage_core::settings::SettingsError;
-use lineage_core::store::StoreError;
+use lineage_core::store::{PastError, StoreError};
 use lineage_core::verify::VerifyError;
 
 use crate::commands::promote::pointer_flag;
+use crate::render;
 
 macro_rules! kinds {
     ($($kind:ident $word:literal $exit:literal,)*) => {
@@ -97,6 +100,8 @@ pub(crate) struct CliError {
     pub(crate) kind: ErrorKind,
     pub(crate) message: String,
     pub(crate) hint: Option<String>,
+    /// What the error is about, with a caret under the place; shown to people.
+    pub(crate) excerpt: Option<String>,
     /// Said before the error.
     pub(crate) warning: Option<String>,
     /// The result that was printed already says everything.
@@ -105,7 +110,14 @@ pub(crate) struct CliError {
 
 impl CliError {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> CliError {
-        CliError { kind, message: message.into(), hint: None, warning: None, reported: false }
+        let message = message.into();
+        CliError { kind, message, hint: None, excerpt: None, warning: None, reported: false }
+    }
+
+    /// Shows `text` with a caret under one of its characters.
+    pub(crate) fn at(mut self, text: &str, character: usize) -> CliError {
+        self.excerpt = Some(render::caret(text, character));
+        self
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> CliError {
@@ -126,6 +138,12 @@ fn usage(message: impl ToString) -> CliError {
 impl From<NameError> for CliError {
     fn from(error: NameError) -> CliError {
         usage(error)
+    }
+}
+
+impl From<SearchError> for CliError {
+    fn from(error: SearchError) -> CliError {
+        CliError { hint: error.hint.clone(), ..usage(error) }
     }
 }
 
@@ -390,6 +408,29 @@ impl From<LookupError> for CliError {
                 CliError::new(ErrorKind::Ambiguous, message).hint("give more digits, or the number")
             }
             LookupError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<PastError> for CliError {
+    fn from(error: PastError) -> CliError {
+        let message = error.to_string();
+        match error {
+            PastError::TooEarly { .. } | PastError::NoEntry { .. } => {
+                CliError::new(ErrorKind::NotFound, message)
+            }
+            PastError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ImpactError> for CliError {
+    fn from(error: ImpactError) -> CliError {
+        match error {
+            ImpactError::Fingerprint(error) => error.into(),
+            ImpactError::Layout(error) => error.into(),
+            ImpactError::Lookup(error) => error.into(),
+            ImpactError::Store(error) => error.into(),
         }
     }
 }

@@ -80,6 +80,12 @@ impl Output {
         self.text(&text)
     }
 
+    /// Prints one result as JSON, whether it was asked for by `--json` or otherwise.
+    pub(crate) fn document<T: Serialize>(&self, schema: &str, value: &T) -> Result<(), CliError> {
+        self.observer.clear();
+        self.json_line(&Document { schema, value })
+    }
+
     /// Prints a stream: one JSON document a line, one bare id a line, or one text for people.
     pub(crate) fn stream<T: Serialize>(
         &mut self,
@@ -103,12 +109,12 @@ impl Output {
     }
 
     /// Prints bytes as they are.
-    pub(crate) fn raw(&mut self, bytes: &[u8]) -> Result<(), CliError> {
+    pub(crate) fn raw(&self, bytes: &[u8]) -> Result<(), CliError> {
         let mut stdout = std::io::stdout().lock();
         finish_write(stdout.write_all(bytes).and_then(|()| stdout.flush()))
     }
 
-    fn json_line(&mut self, value: &impl Serialize) -> Result<(), CliError> {
+    fn json_line(&self, value: &impl Serialize) -> Result<(), CliError> {
         let mut line = serde_json::to_string(value).map_err(|error| {
             CliError::new(ErrorKind::Failure, format!("the result cannot be shown: {error}"))
         })?;
@@ -199,6 +205,9 @@ impl Output {
             let _ = self.raw(format!("{document}\n").as_bytes());
         } else if !error.reported {
             self.say(ERROR, "error", &error.message);
+            if let Some(excerpt) = &error.excerpt {
+                to_stderr(excerpt);
+            }
             if let Some(hint) = &error.hint {
                 self.say(HINT, "hint", hint);
             }

@@ -80,3 +80,12 @@ pub(crate) fn safe(text: &str) -> String {
         })
         .collect()
 }
+
+/// A line of text with a caret under one of its characters; of a long line, what is around it.
+pub(crate) fn caret(text: &str, character: usize) -> String {
+    const WIDTH: usize = 76;
+    let first = character.saturating_sub(WIDTH * 3 / 4);
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    let shown: String = text.chars().skip(first).take(WIDTH).map(plain).collect();
+    format!("  {}\n  {}^\n", shown.trim_end(), " ".repeat(character - first))
+}

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use lineage_core::context::{Actor, ActorSource, Context, Identity, Timestamp};
 use lineage_core::layout::Layout;
+use lineage_core::names::ModelName;
 use lineage_core::settings::Settings;
-use lineage_core::store::Registry;
+use lineage_core::store::{At, Past, Reader, Registry};
 
-use crate::args::Global;
+use crate::args::{AtArg, Global};
 use crate::error::{CliError, ErrorKind};
 use crate::output::Output;
 
@@ -225,5 +226,23 @@ pub(crate) fn reading<T>(
     with_context(global, output, None, |context| {
         let registry = Registry::open_read_only(&layout, context)?;
         work(&registry, &settings, context)
+    })
+}
+
+/// As [`reading`], from the registry as it is or as it was. Only `model`'s pointers are known of the past,
+/// if one is given.
+pub(crate) fn reading_at<T>(
+    global: &Global,
+    output: &Output,
+    at: &AtArg,
+    model: Option<&ModelName>,
+    work: impl FnOnce(&Reader<'_>, &Settings, &Context<'_>) -> Result<T, CliError>,
+) -> Result<(T, Option<At>), CliError> {
+    reading(global, output, |registry, settings, context| match at.at {
+        None => Ok((registry.read(|reader| work(reader, settings, context))?, None)),
+        Some(moment) => {
+            let past = Past::of(registry, moment, model)?;
+            Ok((work(&past.reader(), settings, context)?, Some(past.at)))
+        }
     })
 }

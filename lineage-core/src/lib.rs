@@ -87,6 +87,7 @@ pub mod pointer_file;
 pub mod profile;
 pub mod readers;
 pub mod reproducibility;
+pub mod search;
 pub mod series;
 pub mod settings;
 pub mod table;
@@ -94,12 +95,15 @@ pub mod table;
 // Floor 2: the log and the tables.
 pub mod store;
 
-// Floor 3: finding versions, and the files that follow from the log.
+// Floor 3: finding versions, when they were live, and the files that follow from the log.
 pub mod lookup;
 pub mod owed;
+pub mod tenure;
 
 // Floor 4: operations.
 pub mod diff;
+pub mod graph;
+pub mod impact;
 pub mod init;
 pub mod pointer;
 pub mod record;

@@ -5,7 +5,7 @@ use lineage_core::lookup::{self, Person};
 use lineage_core::names::{ModelName, PointerName};
 use serde::Serialize;
 
-use crate::args::Global;
+use crate::args::{AtArg, Global};
 use crate::error::CliError;
 use crate::output::Output;
 use crate::{render, settings};
@@ -13,7 +13,7 @@ use crate::{render, settings};
 /// Show every move of a model's pointers, refused attempts included, newest first
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  lineage history fraud\n  lineage history fraud --pointer staging --json"
+    after_help = "Examples:\n  lineage history fraud\n  lineage history fraud --pointer staging --json\n  lineage history fraud --at 2026-03-01"
 )]
 pub(crate) struct HistoryArgs {
     /// The model
@@ -24,6 +24,8 @@ pub(crate) struct HistoryArgs {
     /// At most so many
     #[arg(long, default_value_t = 50, value_name = "N")]
     limit: u64,
+    #[command(flatten)]
+    at: AtArg,
 }
 
 #[derive(Serialize)]
@@ -43,24 +45,23 @@ pub(crate) fn run(
     global: &Global,
     output: &mut Output,
 ) -> Result<(), CliError> {
-    let lines = settings::reading(global, output, |registry, _, _| {
-        registry.read(|reader| {
-            lookup::known_model(reader, &args.model)?;
-            let mut lines = Vec::new();
-            for row in reader.history(&args.model, args.pointer.as_ref(), args.limit)? {
-                lines.push(Line {
-                    actor: lookup::person(reader, &row.person)?,
-                    seq: row.seq,
-                    time: row.time,
-                    action: row.action,
-                    pointer: row.pointer,
-                    from: row.from,
-                    to: row.to,
-                    reason: row.reason,
-                });
-            }
-            Ok::<_, CliError>(lines)
-        })
+    let model = Some(&args.model);
+    let (lines, _) = settings::reading_at(global, output, &args.at, model, |reader, _, _| {
+        lookup::known_model(reader, &args.model)?;
+        let mut lines = Vec::new();
+        for row in reader.history(&args.model, args.pointer.as_ref(), args.limit)? {
+            lines.push(Line {
+                actor: lookup::person(reader, &row.person)?,
+                seq: row.seq,
+                time: row.time,
+                action: row.action,
+                pointer: row.pointer,
+                from: row.from,
+                to: row.to,
+                reason: row.reason,
+            });
+        }
+        Ok(lines)
     })?;
     output.stream("lineage.history/1", &lines, |line| line.seq.to_string(), || text(&lines))
 }

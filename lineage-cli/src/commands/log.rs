@@ -25,8 +25,9 @@ pub(crate) struct LogArgs {
     limit: u64,
 }
 
+/// A session as `log` and `search` list it.
 #[derive(Serialize)]
-struct Line {
+pub(super) struct Line {
     model: ModelName,
     version: Option<u64>,
     label: Option<Label>,
@@ -55,18 +56,32 @@ pub(crate) fn run(args: &LogArgs, global: &Global, output: &mut Output) -> Resul
                 lookup::known_model(reader, model)?;
             }
             let filter = LogFilter { model: args.model.as_ref(), limit: args.limit };
-            let sessions = reader.sessions(filter)?;
-            sessions
-                .into_iter()
-                .map(|session| line(reader, session))
-                .collect::<Result<Vec<_>, CliError>>()
+            lines(reader, reader.sessions(filter)?)
         })
     })?;
+    print(output, "lineage.log/1", &lines, "Nothing is recorded yet.")
+}
+
+pub(super) fn lines(reader: &Reader<'_>, sessions: Vec<SessionRow>) -> Result<Vec<Line>, CliError> {
+    sessions.into_iter().map(|session| line(reader, session)).collect()
+}
+
+pub(super) fn print(
+    output: &mut Output,
+    schema: &str,
+    lines: &[Line],
+    none: &str,
+) -> Result<(), CliError> {
     let id = |line: &Line| match line.version {
         Some(number) => format!("{}@{number}", line.model),
         None => line.session.clone(),
     };
-    output.stream("lineage.log/1", &lines, id, || text(&lines))
+    output.stream(
+        schema,
+        lines,
+        id,
+        || if lines.is_empty() { none.to_owned() } else { text(lines) },
+    )
 }
 
 fn line(reader: &Reader<'_>, session: SessionRow) -> Result<Line, CliError> {
@@ -96,9 +111,6 @@ fn line(reader: &Reader<'_>, session: SessionRow) -> Result<Line, CliError> {
 }
 
 fn text(lines: &[Line]) -> String {
-    if lines.is_empty() {
-        return "Nothing is recorded yet.".to_owned();
-    }
     let rows: Vec<Vec<String>> = lines
         .iter()
         .map(|line| {

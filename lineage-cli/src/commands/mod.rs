@@ -6,8 +6,10 @@ pub(crate) mod demo;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod fingerprint;
+pub(crate) mod graph;
 pub(crate) mod help;
 pub(crate) mod history;
+pub(crate) mod impact;
 pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod log;
@@ -18,6 +20,7 @@ pub(crate) mod reproduce;
 pub(crate) mod resolve;
 pub(crate) mod rollback;
 pub(crate) mod run;
+pub(crate) mod search;
 pub(crate) mod session;
 pub(crate) mod show;
 pub(crate) mod status;
@@ -38,6 +41,7 @@ pub(crate) fn dispatch(cli: Cli, output: &mut Output) -> Result<ExitCode, CliErr
         Command::Record(args) => record::run(*args, global, output),
         Command::Session(command) => session::run(*command, global, output),
         Command::Log(args) => log::run(&args, global, output),
+        Command::Search(args) => search::run(&args, global, output),
         Command::Show(args) => show::run(&args, global, output),
         Command::History(args) => history::run(&args, global, output),
         Command::Status(args) => status::run(&args, global, output),
@@ -49,6 +53,8 @@ pub(crate) fn dispatch(cli: Cli, output: &mut Output) -> Result<ExitCode, CliErr
         Command::Verify(args) => verify::run(&args, global, output),
         Command::Fingerprint(args) => fingerprint::run(&args, global, output),
         Command::Diff(args) => diff::run(&args, global, output),
+        Command::Graph(args) => graph::run(&args, global, output),
+        Command::Impact(args) => impact::run(&args, global, output),
         Command::Inspect(args) => inspect::run(&args, global, output),
         Command::Reproduce(args) => reproduce::run(&args, global, output),
         Command::Demo(args) => demo::run(&args, output),

@@ -1,9 +1,10 @@
 //! `lineage resolve`
 
-use lineage_core::names::{ModelName, PointerName, Reference};
-use lineage_core::pointer::{resolve, resolve_version};
+use lineage_core::names::{ModelName, PointerName, Reference, Selector};
+use lineage_core::pointer::{resolve, resolve_then, resolve_version};
+use lineage_core::store::Past;
 
-use crate::args::Global;
+use crate::args::{AtArg, Global};
 use crate::error::CliError;
 use crate::output::Output;
 use crate::settings;
@@ -11,12 +12,13 @@ use crate::settings;
 /// Print the path of the live model, after reading and verifying every byte of it
 ///
 /// Writes nothing. Exit code 4 when the bytes are not those that were approved. The path is
-/// relative to the working directory when it lies below it, else absolute.
+/// relative to the working directory when it lies below it, else absolute. With --at nothing is read.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  \
     lineage resolve fraud                    # what is live at prod\n  \
     MODEL=$(lineage resolve fraud) || exit 1 # in a service's start script\n  \
-    lineage resolve fraud@staging --json")]
+    lineage resolve fraud@staging --json\n  \
+    lineage resolve fraud --at 2026-03-01    # what was live at the end of that day")]
 pub(crate) struct ResolveArgs {
     /// A model (its `prod` pointer), or a reference such as fraud@staging or fraud@3
     #[arg(value_name = "MODEL|REF")]
@@ -24,6 +26,8 @@ pub(crate) struct ResolveArgs {
     /// Do not read the bytes
     #[arg(long)]
     no_verify: bool,
+    #[command(flatten)]
+    at: AtArg,
 }
 
 pub(crate) fn run(
@@ -33,24 +37,38 @@ pub(crate) fn run(
 ) -> Result<(), CliError> {
     output.observer().listen_for_interrupts();
     let verify = !args.no_verify;
-    let (found, layout) = settings::reading(global, output, |registry, settings, context| {
-        let found = registry.read(|reader| {
-            if args.target.contains('@') {
-                let reference: Reference = args.target.parse()?;
-                return Ok::<_, CliError>(resolve_version(
-                    reader,
-                    settings,
-                    &reference,
-                    verify,
-                    context.observer,
-                )?);
+    let (mut found, layout) = settings::reading(global, output, |registry, settings, context| {
+        let observer = context.observer;
+        let found = match args.at.at {
+            Some(moment) => {
+                let reference = match args.target.contains('@') {
+                    true => args.target.parse()?,
+                    false => pointer_reference(&args.target.parse()?),
+                };
+                let past = Past::of(registry, moment, Some(&reference.model))?;
+                resolve_then(&past, settings, &reference, observer)?
             }
-            let model: ModelName = args.target.parse()?;
-            Ok(resolve(reader, &model, &PointerName::prod(), verify, context.observer)?)
-        })?;
+            None => registry.read(|reader| {
+                if args.target.contains('@') {
+                    let reference: Reference = args.target.parse()?;
+                    return Ok::<_, CliError>(resolve_version(
+                        reader, settings, &reference, verify, observer,
+                    )?);
+                }
+                let model: ModelName = args.target.parse()?;
+                Ok(resolve(reader, &model, &PointerName::prod(), verify, observer)?)
+            })?,
+        };
         Ok((found, registry.layout().clone()))
     })?;
-    let mut found = found;
     found.path = settings::openable(&layout, &found.path);
+    if found.then.is_some() {
+        output.remark("this was live then; the bytes at its path now were not read");
+    }
     output.result("lineage.resolve/1", &found, &found.path, || found.path.clone())
+}
+
+fn pointer_reference(model: &ModelName) -> Reference {
+    let selector = Selector::Name(PointerName::prod().to_string());
+    Reference { model: model.clone(), selector }
 }

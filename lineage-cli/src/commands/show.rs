@@ -6,11 +6,12 @@ use lineage_core::events::MetricValue;
 use lineage_core::names::{MetricName, ModelName, PointerName, Reference, Split};
 use lineage_core::series::SeriesPoint;
 use lineage_core::session::metric_points;
+use lineage_core::store::At;
 use lineage_core::{canonical, lookup, metadata, objects};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::args::Global;
+use crate::args::{AtArg, Global};
 use crate::chart::chart;
 use crate::error::{CliError, ErrorKind};
 use crate::output::Output;
@@ -19,7 +20,7 @@ use crate::{render, settings};
 /// Show what is known of a version: what was recorded, and what holds now
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  lineage show fraud@3\n  lineage show fraud@prod --json\n  lineage show fraud@3 --metadata > metadata.json\n  lineage show fraud@3 --metric validation.auc"
+    after_help = "Examples:\n  lineage show fraud@3\n  lineage show fraud@prod --json\n  lineage show fraud@prod --at 2026-03-01\n  lineage show fraud@3 --metadata > metadata.json\n  lineage show fraud@3 --metric validation.auc"
 )]
 pub(crate) struct ShowArgs {
     /// fraud@3, fraud@1.0.0, fraud@prod, fraud@latest or fraud@sha256:1b34b7
@@ -31,6 +32,8 @@ pub(crate) struct ShowArgs {
     /// Draw a metric over its steps; with --json, list its points
     #[arg(long, value_name = "[SPLIT.]NAME", conflicts_with = "metadata")]
     metric: Option<MetricName>,
+    #[command(flatten)]
+    at: AtArg,
 }
 
 #[derive(Serialize)]
@@ -99,6 +102,7 @@ struct Shown {
     metadata: Value,
     current: Current,
     environment: Option<Value>,
+    at: Option<At>,
 }
 
 #[derive(Serialize)]
@@ -112,8 +116,9 @@ pub(crate) fn run(args: &ShowArgs, global: &Global, output: &mut Output) -> Resu
     if let Some(name) = &args.metric {
         return show_metric(args, name, global, output);
     }
-    let (reference, bytes, shown, actor) = settings::reading(global, output, |registry, _, _| {
-        registry.read(|reader| {
+    let model = Some(&args.reference.model);
+    let ((reference, bytes, shown, actor), at) =
+        settings::reading_at(global, output, &args.at, model, |reader, _, _| {
             let version = lookup::version(reader, &args.reference)?;
             let (entry, sha256) = lookup::entry(reader, version.seq)?;
             let bytes = lookup::metadata_bytes(reader, &version)?;
@@ -136,10 +141,10 @@ pub(crate) fn run(args: &ShowArgs, global: &Global, output: &mut Output) -> Resu
             let environment = environment
                 .and_then(|sha256| objects::read(reader.layout(), &sha256).ok())
                 .and_then(|bytes| canonical::parse(&bytes).ok());
-            let shown = Shown { metadata, current, environment };
-            Ok::<_, CliError>((version.reference(), bytes, shown, actor))
-        })
-    })?;
+            let shown = Shown { metadata, current, environment, at: None };
+            Ok((version.reference(), bytes, shown, actor))
+        })?;
+    let shown = Shown { at, ..shown };
     if args.metadata {
         return output.raw(&bytes);
     }
@@ -230,7 +235,7 @@ fn text(reference: &str, shown: &Shown, actor: &str) -> String {
         [] => "nowhere".to_owned(),
         pointers => names(pointers),
     };
-    row("live at", live);
+    row(if shown.at.is_some() { "live then at" } else { "live at" }, live);
     if !shown.current.quarantined_on.is_empty() {
         row("quarantined", names(&shown.current.quarantined_on));
     }

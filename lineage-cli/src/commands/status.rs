@@ -1,24 +1,33 @@
 //! `lineage status`
 
 use lineage_core::names::ModelName;
-use lineage_core::pointer::{PointerStatus, RegistryStatus, status};
+use lineage_core::pointer::{PointerStatus, RegistryStatus, status, status_then};
+use lineage_core::store::Past;
 
-use crate::args::Global;
+use crate::args::{AtArg, Global};
 use crate::error::CliError;
 use crate::output::Output;
 use crate::{render, settings};
 
 /// Show what is live: every model, its pointers, and whether their files agree
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  lineage status\n  lineage status fraud --json")]
+#[command(
+    after_help = "Examples:\n  lineage status\n  lineage status fraud --json\n  lineage status --at 2026-03-01T09:30:00Z"
+)]
 pub(crate) struct StatusArgs {
     /// Only this model
     model: Option<ModelName>,
+    #[command(flatten)]
+    at: AtArg,
 }
 
 pub(crate) fn run(args: &StatusArgs, global: &Global, output: &mut Output) -> Result<(), CliError> {
     let found = settings::reading(global, output, |registry, settings, context| {
-        Ok(status(registry, settings, args.model.as_ref(), context)?)
+        let model = args.model.as_ref();
+        match args.at.at {
+            None => Ok(status(registry, settings, model, context)?),
+            Some(moment) => Ok(status_then(&Past::of(registry, moment, model)?, model)?),
+        }
     })?;
     let id = found.log_seq.to_string();
     output.result("lineage.status/1", &found, &id, || text(&found))?;
@@ -45,8 +54,12 @@ fn text(found: &RegistryStatus) -> String {
     if rows.is_empty() {
         rows.push(vec!["No model is recorded yet.".to_owned()]);
     }
+    let then = match found.at {
+        Some(at) => format!(" as of {}", render::time(at.time)),
+        None => String::new(),
+    };
     let head = format!(
-        "log: {}, head {}",
+        "log{then}: {}, head {}",
         render::count(found.log_seq + 1, "entry"),
         found.log_sha256.short()
     );

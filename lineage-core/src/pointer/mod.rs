@@ -20,11 +20,13 @@ pub use engine::{Moved, PointerFileState};
 pub use error::{DriftedFile, PointerError, Refusal};
 pub use plan::{Change, changes};
 pub use promote::{Expectation, External, Plan, PromoteRequest, plan, promote};
-pub use resolve::{Differs, ResolveError, Resolved, Verified, resolve, resolve_version};
+pub use resolve::{
+    Differs, ResolveError, Resolved, Then, Verified, resolve, resolve_then, resolve_version,
+};
 pub use rollback::{RollbackRequest, rollback};
 pub use serve::{Checkout, checkout};
 pub use stack::{Walk, walk_down};
 pub use status::{
-    DriftReport, ModelStatus, PointerStatus, RegistryStatus, describe_external, status,
+    DriftReport, ModelStatus, PointerStatus, RegistryStatus, describe_external, status, status_then,
 };
 pub use unset::{UnsetRequest, unset};

@@ -2,14 +2,14 @@
 
 use serde::Serialize;
 
-use crate::context::Observer;
+use crate::context::{Observer, Timestamp};
 use crate::digest::{Kind, Sha256};
 use crate::fingerprint::FingerprintError;
-use crate::lookup::{self, Found, LookupError};
+use crate::lookup::{self, Found, LookupError, Person};
 use crate::names::{ModelName, PointerName, Reference, Selector, version_reference};
 use crate::pointer_file::pointer_reference;
 use crate::settings::{ServeFrom, Settings};
-use crate::store::{Reader, StoreError, VersionRow};
+use crate::store::{At, Past, Reader, StoreError, VersionRow};
 
 /// How far an answer was checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -38,6 +38,20 @@ pub struct Resolved {
     pub sha256: Sha256,
     /// Whether they were read.
     pub verified: Verified,
+    /// Of an answer for the past: when that was, and who had made it so.
+    #[serde(flatten)]
+    pub then: Option<Then>,
+}
+
+/// What belongs to an answer for the past.
+#[derive(Debug, Clone, Serialize)]
+pub struct Then {
+    /// The last entry that counts.
+    pub at: At,
+    /// Since when the pointer named the version; none when no pointer was asked for.
+    pub since: Option<Timestamp>,
+    /// Who had made it so.
+    pub by: Option<Person>,
 }
 
 /// Why there is no answer that could be trusted.
@@ -104,6 +118,31 @@ pub fn resolve(
     Ok(resolved(&version, Some(pointer), path, verify))
 }
 
+/// What was live at a pointer, or which version was meant, when `past` was the present. Nothing is read:
+/// what its path holds now says nothing about then.
+pub fn resolve_then(
+    past: &Past,
+    settings: &Settings,
+    reference: &Reference,
+    observer: &dyn Observer,
+) -> Result<Resolved, ResolveError> {
+    let reader = past.reader();
+    let found = match &reference.selector {
+        Selector::Name(name) if name == PointerName::prod().as_str() => {
+            resolve(&reader, &reference.model, &PointerName::prod(), false, observer)?
+        }
+        _ => resolve_version(&reader, settings, reference, false, observer)?,
+    };
+    let pointer = found.pointer.as_deref().and_then(|name| name.parse().ok());
+    let row = match pointer {
+        Some(pointer) => reader.pointer(&reference.model, &pointer)?,
+        None => None,
+    };
+    let by = row.as_ref().map(|row| lookup::person(&reader, &row.person)).transpose()?;
+    let then = Then { at: past.at, since: row.map(|row| row.since), by };
+    Ok(Resolved { then: Some(then), ..found })
+}
+
 /// Where the bytes of a version are: at the path where it was recorded, else in a checkout.
 pub fn resolve_version(
     reader: &Reader<'_>,
@@ -159,6 +198,7 @@ fn resolved(
         kind: version.kind,
         sha256: version.sha256,
         verified: if verify { Verified::Bytes } else { Verified::No },
+        then: None,
     }
 }
 

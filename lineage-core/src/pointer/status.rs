@@ -13,7 +13,7 @@ use crate::names::{ModelName, PointerName};
 use crate::owed::{self, FileState};
 use crate::pointer_file;
 use crate::settings::{PointerFile, Settings};
-use crate::store::{PointerRow, Reader, Registry, StoreError};
+use crate::store::{At, Past, PointerRow, Reader, Registry, StoreError};
 
 /// The whole registry at a glance.
 #[derive(Debug, Clone, Serialize)]
@@ -26,6 +26,8 @@ pub struct RegistryStatus {
     pub log_seq: u64,
     /// The digest of the last log entry.
     pub log_sha256: Sha256,
+    /// The entry after which it was so; none for the present.
+    pub at: Option<At>,
 }
 
 /// One model.
@@ -165,6 +167,16 @@ pub fn status(
     read()
 }
 
+/// The state of all models, or of one, as it was. Of the pointers' files nothing is known.
+pub fn status_then(past: &Past, model: Option<&ModelName>) -> Result<RegistryStatus, LookupError> {
+    let reader = past.reader();
+    if let Some(model) = model {
+        lookup::known_model(&reader, model)?;
+    }
+    let found = snapshot(&reader, &Settings::default(), model)?;
+    Ok(RegistryStatus { at: Some(past.at), ..found })
+}
+
 fn snapshot(
     reader: &Reader<'_>,
     settings: &Settings,
@@ -201,7 +213,7 @@ fn snapshot(
         models.push(ModelStatus { model: name, latest, pointers });
     }
     let (log_seq, log_sha256) = reader.head()?.unwrap_or((0, Sha256::ZERO));
-    Ok(RegistryStatus { registry: reader.id().to_owned(), models, log_seq, log_sha256 })
+    Ok(RegistryStatus { registry: reader.id().to_owned(), models, log_seq, log_sha256, at: None })
 }
 
 fn pointer_status(

@@ -18,6 +18,7 @@ pub(super) fn apply(
     event: &Event,
 ) -> Result<(), StoreError> {
     let tables = Tables { connection, entry };
+    tables.latest_time()?;
     match event {
         Event::RegistryCreated(_) => Ok(()),
         Event::PersonIntroduced(person) => tables.run(
@@ -68,6 +69,14 @@ impl Tables<'_> {
         Err(StoreError::Inapplicable { seq: self.entry.seq, problem: problem.into() })
     }
 
+    fn latest_time(&self) -> Result<(), StoreError> {
+        self.run(
+            "INSERT INTO latest_time (time, seq) VALUES \
+             (MAX(?1, COALESCE((SELECT MAX(time) FROM latest_time), ?1)), ?2)",
+            params![self.entry.time.to_string(), int(self.entry.seq)],
+        )
+    }
+
     fn session_completed(&self, details: &SessionCompleted) -> Result<(), StoreError> {
         let Some(session) = &self.entry.session else {
             return self.inapplicable("it names no session");
@@ -80,8 +89,8 @@ impl Tables<'_> {
         )?;
         self.run(
             "INSERT INTO session (session, model, version, outcome, completed_seq, completed, \
-             person, request_sha256, idempotency_key) \
-             VALUES (?1, ?2, ?3, 'completed', ?4, ?5, ?6, ?7, ?8)",
+             person, request_sha256, idempotency_key, model_type, seed) \
+             VALUES (?1, ?2, ?3, 'completed', ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             params![
                 session,
                 details.model.as_str(),
@@ -91,16 +100,24 @@ impl Tables<'_> {
                 self.entry.actor.id,
                 details.request_sha256.to_string(),
                 details.idempotency_key,
+                details.model_type,
+                details.seed,
             ],
         )?;
         if let Some(version) = &details.version {
             self.version(session, details, version)?;
         }
+        self.datasets(session, details)?;
+        self.measures(session, details)
+    }
+
+    fn datasets(&self, session: &str, details: &SessionCompleted) -> Result<(), StoreError> {
         for dataset in &details.datasets {
             let table = dataset.table.as_ref();
             self.run(
                 "INSERT INTO dataset_use (session, role, name, path, kind, sha256, size_bytes, \
-                 content_sha256, rows, columns) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                 content_sha256, rows, columns, completed_seq) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
                 params![
                     session,
                     dataset.role.as_str(),
@@ -112,38 +129,49 @@ impl Tables<'_> {
                     table.and_then(|t| t.content_sha256).map(|digest| digest.to_string()),
                     table.map(|table| int(table.rows)),
                     table.map(|table| int(table.columns.count)),
+                    int(self.entry.seq),
                 ],
             )?;
         }
+        Ok(())
+    }
+
+    /// Metrics, parameters and tags.
+    fn measures(&self, session: &str, details: &SessionCompleted) -> Result<(), StoreError> {
+        let seq = int(self.entry.seq);
         for metric in &details.metrics {
-            let special = metric.value.special();
+            let value = metric.value.0;
             self.run(
-                "INSERT INTO metric (session, split, name, value, special) \
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT INTO metric (session, split, name, value, special, completed_seq) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                 params![
                     session,
                     metric.split.map_or("", |split| split.as_str()),
                     metric.name,
-                    special.is_none().then_some(metric.value.0),
-                    special,
+                    // SQLite knows no negative zero.
+                    (!value.is_nan()).then_some(value + 0.0),
+                    metric.value.special(),
+                    seq,
                 ],
             )?;
         }
         for parameter in &details.params {
             self.run(
-                "INSERT INTO parameter (session, name, text, type) VALUES (?1, ?2, ?3, ?4)",
+                "INSERT INTO parameter (session, name, text, type, completed_seq) \
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
                 params![
                     session,
                     parameter.name.as_str(),
                     parameter.text,
-                    parameter.r#type.as_str()
+                    parameter.r#type.as_str(),
+                    seq,
                 ],
             )?;
         }
         for tag in &details.tags {
             self.run(
-                "INSERT INTO tag (session, name, value) VALUES (?1, ?2, ?3)",
-                params![session, tag.name.as_str(), tag.value],
+                "INSERT INTO tag (session, name, value, completed_seq) VALUES (?1, ?2, ?3, ?4)",
+                params![session, tag.name.as_str(), tag.value, seq],
             )?;
         }
         for series in &details.series {
@@ -260,7 +288,20 @@ impl Tables<'_> {
                 int(self.entry.seq),
                 self.entry.time.to_string(),
             ],
-        )
+        )?;
+        for base in &details.derived_from {
+            self.run(
+                "INSERT OR IGNORE INTO derivation (model, version, base_model, base_version) \
+                 VALUES (?1, ?2, ?3, ?4)",
+                params![
+                    details.model.as_str(),
+                    int(version.number),
+                    base.model.as_str(),
+                    int(base.version),
+                ],
+            )?;
+        }
+        Ok(())
     }
 
     fn pointer_moved(&self, moved: &PointerMoved) -> Result<(), StoreError> {

@@ -9,6 +9,7 @@ mod cache;
 mod error;
 mod fold;
 mod open;
+mod past;
 mod query;
 mod schema;
 mod write;
@@ -17,9 +18,11 @@ pub use cache::Cache;
 pub use error::StoreError;
 pub use fold::{Fold, LogProblem, RowProblem};
 pub use open::{Access, Registry};
+pub use past::{At, Moment, Past, PastError};
 pub use query::{
-    DatasetRow, HistoryRow, Holding, LogFilter, OwedFile, OwedKind, PersonRow, PointerRow, Reader,
-    SessionRow, StoredEntry, TrainingFilter, TrainingRow, TrainingState, VersionRow,
+    DatasetColumn, DatasetRow, HistoryRow, Holding, LogFilter, OwedFile, OwedKind, PersonRow,
+    PointerRow, Reader, SessionRow, StoredEntry, TrainingFilter, TrainingRow, TrainingState,
+    UseRow, VersionColumn, VersionRow,
 };
 pub use schema::{LOG_SCHEMA, PROJECTION_SCHEMA};
 pub use write::{Appended, Writer};

@@ -21,7 +21,7 @@ pub const LOG_SCHEMA: i64 = MIGRATIONS.len() as i64;
 pub const PROJECTION_SCHEMA: i64 = 2;
 
 /// Tables that are not made from the log.
-const LOG_TABLES: &str = "'event', 'person_opening', 'owed_file'";
+const LOG_TABLES: [&str; 3] = ["event", "person_opening", "owed_file"];
 
 /// The schema numbers found in a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,15 +70,18 @@ pub(super) fn create_projections(connection: &Connection) -> rusqlite::Result<()
 
 /// Drops every table that is made from the log, of whatever shape.
 pub(super) fn drop_projections(connection: &Connection) -> Result<(), StoreError> {
-    let select = format!(
-        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' \
-         AND name NOT IN ({LOG_TABLES})"
-    );
-    let mut statement = connection.prepare(&select)?;
+    Ok(keep_only(connection, &LOG_TABLES)?)
+}
+
+/// Drops every table but these.
+pub(super) fn keep_only(connection: &Connection, tables: &[&str]) -> rusqlite::Result<()> {
+    let select =
+        "SELECT name FROM main.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+    let mut statement = connection.prepare(select)?;
     let names: Vec<String> =
         statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    for name in names {
-        connection.execute_batch(&format!("DROP TABLE \"{}\"", name.replace('"', "\"\"")))?;
+    for name in names.iter().filter(|name| !tables.contains(&name.as_str())) {
+        connection.execute_batch(&format!("DROP TABLE main.\"{}\"", name.replace('"', "\"\"")))?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use super::super::error::StoreError;
 use super::{Reader, int, parsed, plain, unsigned};
-use crate::context::Identity;
+use crate::context::{Identity, Timestamp};
 use crate::digest::Sha256;
 use crate::events::Entry;
 use crate::store::write::commitment;
@@ -75,6 +75,13 @@ impl Reader<'_> {
                 sha256: parsed(row, "sha256")?,
             })
         })
+    }
+
+    /// The last entry before which, in the order of the log, nothing is later than a time.
+    pub fn last_until(&self, time: Timestamp) -> Result<Option<u64>, StoreError> {
+        let sql =
+            "SELECT seq FROM latest_time WHERE time <= ?1 ORDER BY time DESC, seq DESC LIMIT 1";
+        self.first(sql, [time.to_string()], |row| unsigned(row, "seq"))
     }
 
     /// The number and digest of the last entry.

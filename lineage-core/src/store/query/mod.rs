@@ -1,12 +1,15 @@
 //! Reading the registry. Each family of tables has a file; the SQL stands beside its row type.
 
 mod log;
+mod origin;
 mod owed;
 mod pointers;
+mod search;
 mod trainings;
 mod versions;
 
 pub use log::{PersonRow, StoredEntry};
+pub use origin::{DatasetColumn, UseRow, VersionColumn};
 pub use owed::{OwedFile, OwedKind};
 pub use pointers::{HistoryRow, Holding, PointerRow};
 pub use trainings::{TrainingFilter, TrainingRow, TrainingState};

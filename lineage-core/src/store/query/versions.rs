@@ -102,7 +102,7 @@ pub struct LogFilter<'a> {
     pub limit: u64,
 }
 
-const SELECT_VERSION: &str = "SELECT model, number, label, session, path, kind, sha256, size_bytes, \
+pub(super) const SELECT_VERSION: &str = "SELECT model, number, label, session, path, kind, sha256, size_bytes, \
     files, stored, metadata_path, largest_file_path, largest_file_sha256, seq, created FROM version";
 
 const SELECT_SESSION: &str = "SELECT session.session AS session, session.model AS model, \
@@ -110,7 +110,7 @@ const SELECT_SESSION: &str = "SELECT session.session AS session, session.model A
     FROM session LEFT JOIN version ON version.model = session.model \
     AND version.number = session.version";
 
-fn kind(row: &Row<'_>) -> rusqlite::Result<Kind> {
+pub(super) fn kind(row: &Row<'_>) -> rusqlite::Result<Kind> {
     let text: String = plain(row, "kind")?;
     match text.as_str() {
         "file" => Ok(Kind::File),
@@ -119,7 +119,7 @@ fn kind(row: &Row<'_>) -> rusqlite::Result<Kind> {
     }
 }
 
-fn version(row: &Row<'_>) -> rusqlite::Result<VersionRow> {
+pub(super) fn version(row: &Row<'_>) -> rusqlite::Result<VersionRow> {
     Ok(VersionRow {
         model: parsed(row, "model")?,
         number: unsigned(row, "number")?,
@@ -307,6 +307,11 @@ impl Reader<'_> {
         self.first(&format!("{SELECT_SESSION} WHERE session.session = ?1"), [id], session)
     }
 
+    /// A session by the entry that recorded it.
+    pub(super) fn session_at(&self, seq: i64) -> Result<Option<SessionRow>, StoreError> {
+        self.first(&format!("{SELECT_SESSION} WHERE completed_seq = ?1"), [seq], session)
+    }
+
     /// Sessions, newest first.
     pub fn sessions(&self, filter: LogFilter<'_>) -> Result<Vec<SessionRow>, StoreError> {
         let limit = int(filter.limit);
@@ -350,9 +355,9 @@ impl Reader<'_> {
         self.rows(sql, [session], |row| {
             let special: Option<String> = plain(row, "special")?;
             let value = match special.as_deref() {
-                None => plain(row, "value")?,
+                Some("NaN") => f64::NAN,
                 Some("-0") => -0.0,
-                Some(text) => text.parse().unwrap_or(f64::NAN),
+                _ => plain(row, "value")?,
             };
             let split: String = plain(row, "split")?;
             Ok(Metric {
