@@ -243,6 +243,8 @@ fn every_document_of_the_command_line_fits_its_schema() {
     all.check(&["diff", "parts", "v1"], 0);
     let versions = all.one(&["diff", "fraud@4", "fraud@5", "--exit-code"], 10);
     all.schemas["diff"].needs(&versions, "/versions/verdict", json!("added"));
+    let planned = all.one(&["adopt", ".", "--dry-run"], 0);
+    all.schemas["adopt"].needs(&planned, "/findings/0/severity", json!("bad"));
     all.one(&["doctor"], 0);
     all.one(&["doctor", "--rebuild"], 0);
     all.one(&["pointer", "unset", "fraud", "--dry-run"], 0);

@@ -2,7 +2,7 @@
 
 use crate::support::Env;
 
-const COMMANDS: [&[&str]; 21] = [
+const COMMANDS: [&[&str]; 22] = [
     &["init"],
     &["record"],
     &["log"],
@@ -19,6 +19,7 @@ const COMMANDS: [&[&str]; 21] = [
     &["fingerprint"],
     &["diff"],
     &["inspect"],
+    &["adopt"],
     &["demo"],
     &["doctor"],
     &["completions"],
@@ -71,6 +72,7 @@ fn every_mutating_verb_has_a_dry_run() {
         &["rollback"],
         &["pointer", "unset"],
         &["checkout"],
+        &["adopt"],
         &["doctor"],
     ] {
         let help = env.run(&[command, &["--help"]].concat()).ok().stdout;
@@ -149,6 +151,7 @@ fn wrong_usage_is_told_for_people_and_as_json() {
         (&["fingerprint"], "<PATH>"),
         (&["diff"], "<A>"),
         (&["inspect"], "<FILE>"),
+        (&["adopt"], "<DIR>"),
         (&["history", "fraud", "--pointer", "a b"], "not a valid pointer name"),
         (&[], "subcommand"),
     ] {

@@ -30,6 +30,7 @@ fn every_command_answers_in_json_with_its_schema() {
         (&["diff", "t.csv", "m.bin"], "lineage.diff/1"),
         (&["diff", "fraud@1", "fraud@latest"], "lineage.diff/1"),
         (&["inspect", "m.bin"], "lineage.inspect/1"),
+        (&["adopt", "."], "lineage.adopt/1"),
         (&["doctor"], "lineage.doctor/1"),
     ] {
         assert!(!env.json_lines(arguments, schema).is_empty(), "{arguments:?}");

@@ -12,6 +12,7 @@
 
 mod support;
 
+mod adopt;
 mod bad_input;
 mod checkout;
 mod concurrency;

@@ -48,6 +48,8 @@ fn imports_go_down_only() {
         &[
             "table",
             "readers",
+            "secret_names",
+            "series",
             "profile",
             "frames",
             "fingerprint",
@@ -60,7 +62,7 @@ fn imports_go_down_only() {
         ],
         &["store"],
         &["lookup", "owed"],
-        &["record", "pointer", "verify", "init", "diff"],
+        &["record", "pointer", "verify", "init", "diff", "adopt", "interop"],
     ];
     let floor_of: BTreeMap<&str, usize> = floors
         .iter()

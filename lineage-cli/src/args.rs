@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    checkout, completions, demo, diff, doctor, fingerprint, help, history, init, inspect, log,
-    pointer, promote, record, resolve, rollback, show, status, verify,
+    adopt, checkout, completions, demo, diff, doctor, fingerprint, help, history, init, inspect,
+    log, pointer, promote, record, resolve, rollback, show, status, verify,
 };
 use crate::error::{CliError, ErrorKind};
 use crate::output::Output;
@@ -121,6 +121,7 @@ pub(crate) enum Command {
     Fingerprint(fingerprint::FingerprintArgs),
     Diff(Box<diff::DiffArgs>),
     Inspect(inspect::InspectArgs),
+    Adopt(adopt::AdoptArgs),
     Demo(demo::DemoArgs),
     Doctor(doctor::DoctorArgs),
     Completions(completions::CompletionsArgs),

@@ -3,6 +3,7 @@
 
 use std::io;
 
+use lineage_core::adopt::AdoptError;
 use lineage_core::diff::DiffError;
 use lineage_core::events::EntryError;
 use lineage_core::files::FileError;
@@ -480,6 +481,30 @@ impl From<InitError> for CliError {
             InitError::Layout(error) => error.into(),
             InitError::File(error) => error.into(),
             InitError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<AdoptError> for CliError {
+    fn from(error: AdoptError) -> CliError {
+        let message = error.to_string();
+        match error {
+            AdoptError::NotAFolder(_) => {
+                CliError::new(ErrorKind::NotFound, message).hint("name a folder with models in it")
+            }
+            AdoptError::TooMany { .. } => CliError::new(ErrorKind::TooLarge, message)
+                .hint("name the folder that holds the models"),
+            AdoptError::Record { path, error } => {
+                let error = CliError::from(*error);
+                CliError { message: format!("{path}: {}", error.message), ..error }
+            }
+            AdoptError::Fingerprint(error) => error.into(),
+            AdoptError::Init(error) => error.into(),
+            AdoptError::Settings(error) => error.into(),
+            AdoptError::Pointer(error) => error.into(),
+            AdoptError::Layout(error) => error.into(),
+            AdoptError::File(error) => error.into(),
+            AdoptError::Store(error) => error.into(),
         }
     }
 }

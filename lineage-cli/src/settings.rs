@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use lineage_core::context::{Actor, ActorSource, Context, Identity, Timestamp};
-use lineage_core::layout::Layout;
+use lineage_core::layout::{Layout, LayoutError};
 use lineage_core::settings::Settings;
 use lineage_core::store::Registry;
 
@@ -42,6 +42,22 @@ pub(crate) fn layout(global: &Global) -> Result<Layout, CliError> {
         Some(path) => Layout::at(&path)?,
         None => Layout::find(&working_directory()?)?,
     })
+}
+
+/// The registry of `folder`: as [`layout`], but searched from there; if there is none, the one that
+/// would be made in it.
+pub(crate) fn layout_for(global: &Global, folder: &Path) -> Result<Layout, CliError> {
+    let named = global.registry.clone().or_else(|| path_variable("LINEAGE_REGISTRY"));
+    let found = match &named {
+        Some(path) => Layout::at(path),
+        None => Layout::find(folder),
+    };
+    match found {
+        Err(LayoutError::NoRegistry { .. } | LayoutError::NotARegistry { .. }) => {
+            Ok(Layout::planned(named.as_deref().unwrap_or(folder))?)
+        }
+        other => Ok(other?),
+    }
 }
 
 /// The folder in which `init` makes a registry.

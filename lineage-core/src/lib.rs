@@ -84,6 +84,8 @@ pub mod objects;
 pub mod pointer_file;
 pub mod profile;
 pub mod readers;
+pub mod secret_names;
+pub mod series;
 pub mod settings;
 pub mod table;
 
@@ -95,6 +97,7 @@ pub mod lookup;
 pub mod owed;
 
 // Floor 4: operations.
+pub mod adopt;
 pub mod diff;
 pub mod init;
 pub mod pointer;

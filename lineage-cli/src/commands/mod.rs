@@ -1,5 +1,6 @@
 //! One file per command; the path is the command line.
 
+pub(crate) mod adopt;
 pub(crate) mod checkout;
 pub(crate) mod completions;
 pub(crate) mod demo;
@@ -46,6 +47,7 @@ pub(crate) fn run(cli: Cli, output: &mut Output) -> Result<ExitCode, CliError> {
         Command::Diff(args) => diff::run(&args, global, output),
         Command::Inspect(args) => inspect::run(&args, global, output),
         Command::Demo(args) => demo::run(&args, output),
+        Command::Adopt(args) => adopt::run(&args, global, output),
         Command::Doctor(args) => doctor::run(&args, global, output),
         Command::Completions(args) => completions::run(&args, output),
         Command::Help(args) => help::run(&args, output),

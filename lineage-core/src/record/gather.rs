@@ -7,13 +7,14 @@ use super::{DatasetRequest, RecordError, RecordRequest};
 use crate::canonical;
 use crate::context::{Context, Step};
 use crate::digest::Sha256;
-use crate::events::{Columns, DerivedFrom, EntryError, InspectionRecord, Payload};
+use crate::events::{Columns, DerivedFrom, EntryError, InspectionRecord, Payload, Series};
 use crate::fingerprint::{self, Copies, Fingerprint, Input, Readings};
 use crate::inspect::Verdict;
 use crate::layout::Layout;
 use crate::lookup;
-use crate::names::DatasetName;
+use crate::names::{DatasetName, MetricName};
 use crate::objects;
+use crate::series;
 use crate::settings::Settings;
 use crate::store::{Cache, Reader, Registry, StoreError};
 
@@ -25,6 +26,8 @@ pub(crate) struct Gathered {
     pub(crate) artifact: Option<GatheredArtifact>,
     pub(crate) datasets: Vec<GatheredDataset>,
     pub(crate) derived_from: Vec<DerivedFrom>,
+    /// Each with the bytes of its payload.
+    pub(super) series: Vec<(Series, Vec<u8>)>,
     pub(super) request_sha256: Sha256,
 }
 
@@ -147,7 +150,19 @@ pub(super) fn gather(
     }
     let derived_from = registry.read(|reader| derived_from(reader, request))?;
     let request_sha256 = request_digest(request, artifact.as_ref(), &datasets)?;
-    Ok(Gathered { artifact, datasets, derived_from, request_sha256 })
+    let series = request.series.iter().map(|(name, points)| encoded(name, points)).collect();
+    Ok(Gathered { artifact, datasets, derived_from, series, request_sha256 })
+}
+
+fn encoded(name: &MetricName, points: &[series::Point]) -> (Series, Vec<u8>) {
+    let bytes = series::encode(points);
+    let series = Series {
+        split: name.split,
+        name: name.name.clone(),
+        points: points.len() as u64,
+        payload: Payload::of(&bytes),
+    };
+    (series, bytes)
 }
 
 fn check_verdict(
@@ -264,6 +279,9 @@ pub(super) fn store_bytes(
         if let Some(bytes) = artifact.inspected.as_ref().and_then(|i| i.payload.as_ref()) {
             kept.push(objects::temporary(layout, bytes, context)?);
         }
+    }
+    for (_, bytes) in &gathered.series {
+        kept.push(objects::temporary(layout, bytes, context)?);
     }
     for dataset in &gathered.datasets {
         for bytes in &dataset.payloads {

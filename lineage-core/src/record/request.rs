@@ -8,14 +8,15 @@ use serde_json::value::RawValue;
 
 use super::inputs::{self, InputFileError};
 use crate::context::Timestamp;
-use crate::events::{Metric, Parameter, RowRange, SchemaSource, Tag};
+use crate::events::{Claims, Metric, Parameter, RowRange, SchemaSource, Tag};
 use crate::files::FileError;
 use crate::fingerprint::{FingerprintError, StandIn, Table, TableOptions};
 use crate::inspect::{InspectError, Verdict};
 use crate::layout::LayoutError;
 use crate::lookup::LookupError;
-use crate::names::{DatasetName, Label, ModelName, NameError, Reference, Role};
+use crate::names::{DatasetName, Label, MetricName, ModelName, NameError, Reference, Role};
 use crate::readers::schema::{DeclaredColumn, SchemaError, columns_from_file};
+use crate::series::Point;
 use crate::store::StoreError;
 
 /// Why a session was not recorded. Nothing was written.
@@ -191,6 +192,8 @@ pub struct RecordRequest {
     pub datasets: Vec<DatasetRequest>,
     /// What was measured.
     pub metrics: Vec<Metric>,
+    /// Metrics over the steps of the training.
+    pub series: Vec<(MetricName, Vec<Point>)>,
     /// With which settings.
     pub params: Vec<Parameter>,
     /// A whole number, as text since it may exceed 2^53.
@@ -215,6 +218,8 @@ pub struct RecordRequest {
     pub idempotency_key: Option<String>,
     /// When the session started.
     pub started: Option<Timestamp>,
+    /// What someone else's files say of the session, when it is recorded afterwards.
+    pub claims: Option<Claims>,
     /// Columns that text datasets must have.
     pub schema: Option<DeclaredSchema>,
     /// How datasets are read as tables, but for the columns.
@@ -241,6 +246,7 @@ impl RecordRequest {
             artifact: None,
             datasets: Vec::new(),
             metrics: Vec::new(),
+            series: Vec::new(),
             params: Vec::new(),
             seed: None,
             label: None,
@@ -253,6 +259,7 @@ impl RecordRequest {
             exclude: Vec::new(),
             idempotency_key: None,
             started: None,
+            claims: None,
             schema: None,
             tables: TableOptions { profile: true, ..TableOptions::default() },
             cache: true,
@@ -267,6 +274,7 @@ impl RecordRequest {
     /// Brings lists into their canonical order and refuses what is given twice.
     pub fn normalise(&mut self) -> Result<(), RecordError> {
         self.metrics.sort_by_key(Metric::full_name);
+        self.series.sort_by(|a, b| a.0.cmp(&b.0));
         self.params.sort_by(|a, b| a.name.cmp(&b.name));
         self.tags.sort_by(|a, b| a.name.cmp(&b.name));
         self.check()
@@ -274,6 +282,7 @@ impl RecordRequest {
 
     fn check(&self) -> Result<(), RecordError> {
         unique("metric", self.metrics.iter().map(|m| m.full_name().to_string()))?;
+        unique("series", self.series.iter().map(|(name, _)| name.to_string()))?;
         unique("parameter", self.params.iter().map(|p| p.name.to_string()))?;
         unique("tag", self.tags.iter().map(|t| t.name.to_string()))?;
         unique("feature", self.features.iter().cloned())?;
