@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    adopt, checkout, completions, demo, diff, doctor, fingerprint, help, history, init, inspect,
-    log, pointer, promote, record, resolve, rollback, show, status, verify,
+    adopt, checkout, completions, demo, diff, doctor, fingerprint, help, history, import, init,
+    inspect, log, pointer, promote, record, resolve, rollback, show, status, verify,
 };
 use crate::error::{CliError, ErrorKind};
 use crate::output::Output;
@@ -122,6 +122,8 @@ pub(crate) enum Command {
     Diff(Box<diff::DiffArgs>),
     Inspect(inspect::InspectArgs),
     Adopt(adopt::AdoptArgs),
+    #[command(subcommand)]
+    Import(import::ImportCommand),
     Demo(demo::DemoArgs),
     Doctor(doctor::DoctorArgs),
     Completions(completions::CompletionsArgs),

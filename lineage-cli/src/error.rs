@@ -11,6 +11,7 @@ use lineage_core::fingerprint::DirectoryProblem;
 use lineage_core::fingerprint::{ContentError, FingerprintError, PartitionError, SchemaError};
 use lineage_core::init::InitError;
 use lineage_core::inspect::InspectError;
+use lineage_core::interop::ImportError;
 use lineage_core::layout::LayoutError;
 use lineage_core::lookup::LookupError;
 use lineage_core::names::NameError;
@@ -18,7 +19,7 @@ use lineage_core::objects::ObjectError;
 use lineage_core::pointer::{Differs, PointerError, Refusal, ResolveError};
 use lineage_core::record::{InputFileError, RecordError, SpecError};
 use lineage_core::settings::SettingsError;
-use lineage_core::store::StoreError;
+use lineage_core::store::{ForeignError, StoreError};
 use lineage_core::verify::VerifyError;
 
 use crate::commands::promote::pointer_flag;
@@ -505,6 +506,30 @@ impl From<AdoptError> for CliError {
             AdoptError::Layout(error) => error.into(),
             AdoptError::File(error) => error.into(),
             AdoptError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ImportError> for CliError {
+    fn from(error: ImportError) -> CliError {
+        let message = error.to_string();
+        match error {
+            ImportError::Foreign(ForeignError::Missing { .. }) => {
+                CliError::new(ErrorKind::NotFound, message).hint("check the path")
+            }
+            ImportError::Foreign(ForeignError::Unreadable { .. })
+            | ImportError::NotASource { .. } => {
+                usage(message).hint("`lineage help import` says what can be imported")
+            }
+            ImportError::Record { subject, error } => {
+                let error = CliError::from(*error);
+                CliError { message: format!("{subject}: {}", error.message), ..error }
+            }
+            ImportError::Pointer(error) => error.into(),
+            ImportError::Object(error) => error.into(),
+            ImportError::Layout(error) => error.into(),
+            ImportError::File(error) => error.into(),
+            ImportError::Store(error) => error.into(),
         }
     }
 }

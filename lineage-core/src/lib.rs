@@ -100,6 +100,7 @@ pub mod owed;
 pub mod adopt;
 pub mod diff;
 pub mod init;
+pub mod interop;
 pub mod pointer;
 pub mod record;
 pub mod verify;

@@ -9,6 +9,7 @@ pub(crate) mod doctor;
 pub(crate) mod fingerprint;
 pub(crate) mod help;
 pub(crate) mod history;
+pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod log;
@@ -48,6 +49,7 @@ pub(crate) fn run(cli: Cli, output: &mut Output) -> Result<ExitCode, CliError> {
         Command::Inspect(args) => inspect::run(&args, global, output),
         Command::Demo(args) => demo::run(&args, output),
         Command::Adopt(args) => adopt::run(&args, global, output),
+        Command::Import(command) => import::run(command, global, output),
         Command::Doctor(args) => doctor::run(&args, global, output),
         Command::Completions(args) => completions::run(&args, output),
         Command::Help(args) => help::run(&args, output),

@@ -8,6 +8,7 @@ mod apply;
 mod cache;
 mod error;
 mod fold;
+mod foreign;
 mod open;
 mod query;
 mod schema;
@@ -16,6 +17,7 @@ mod write;
 pub use cache::Cache;
 pub use error::StoreError;
 pub use fold::{Fold, LogProblem, RowProblem};
+pub use foreign::{Cell, ForeignDatabase, ForeignError, ForeignRow};
 pub use open::{Access, Registry};
 pub use query::{
     DatasetRow, HistoryRow, Holding, LogFilter, OwedFile, OwedKind, PersonRow, PointerRow, Reader,
