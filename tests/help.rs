@@ -2,7 +2,7 @@
 
 use crate::support::Env;
 
-const COMMANDS: [&[&str]; 22] = [
+const COMMANDS: [&[&str]; 25] = [
     &["init"],
     &["record"],
     &["log"],
@@ -20,6 +20,9 @@ const COMMANDS: [&[&str]; 22] = [
     &["diff"],
     &["inspect"],
     &["adopt"],
+    &["import", "mlflow"],
+    &["import", "dvc"],
+    &["import", "gto"],
     &["demo"],
     &["doctor"],
     &["completions"],
@@ -73,6 +76,9 @@ fn every_mutating_verb_has_a_dry_run() {
         &["pointer", "unset"],
         &["checkout"],
         &["adopt"],
+        &["import", "mlflow"],
+        &["import", "dvc"],
+        &["import", "gto"],
         &["doctor"],
     ] {
         let help = env.run(&[command, &["--help"]].concat()).ok().stdout;
@@ -152,6 +158,8 @@ fn wrong_usage_is_told_for_people_and_as_json() {
         (&["diff"], "<A>"),
         (&["inspect"], "<FILE>"),
         (&["adopt"], "<DIR>"),
+        (&["import"], "subcommand"),
+        (&["import", "mlflow"], "<DATABASE>"),
         (&["history", "fraud", "--pointer", "a b"], "not a valid pointer name"),
         (&[], "subcommand"),
     ] {

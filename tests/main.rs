@@ -24,6 +24,7 @@ mod dry_run;
 mod fingerprint;
 mod formats;
 mod help;
+mod import;
 mod init;
 mod inspect;
 mod interrupt;

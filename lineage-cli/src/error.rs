@@ -525,6 +525,7 @@ impl From<ImportError> for CliError {
                 let error = CliError::from(*error);
                 CliError { message: format!("{subject}: {}", error.message), ..error }
             }
+            ImportError::Fingerprint(error) => error.into(),
             ImportError::Pointer(error) => error.into(),
             ImportError::Object(error) => error.into(),
             ImportError::Layout(error) => error.into(),

@@ -38,6 +38,37 @@ pub fn is_secret(name: &str) -> bool {
     before.is_some_and(|before| PAIRS.contains(&(before.as_str(), last.as_str())))
 }
 
+/// A command line, or any text, in which the values of `--password=…`, `TOKEN=…` and `--api-key …` are
+/// left out.
+pub fn without_secrets(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut secret_before = false;
+    for part in text.split_inclusive(char::is_whitespace) {
+        let word = part.trim_end();
+        let space = &part[word.len()..];
+        if word.is_empty() {
+            out.push_str(part);
+            continue;
+        }
+        let flag = word.starts_with('-');
+        match word.split_once('=') {
+            Some((name, value)) if is_secret(name) && !value.is_empty() => {
+                out.push_str(&format!("{name}={REMOVED}{space}"));
+                secret_before = false;
+            }
+            _ if secret_before && !flag => {
+                out.push_str(&format!("{REMOVED}{space}"));
+                secret_before = false;
+            }
+            _ => {
+                out.push_str(part);
+                secret_before = flag && !word.contains('=') && is_secret(word);
+            }
+        }
+    }
+    out
+}
+
 /// The words of a name in `snake_case`, `kebab-case`, `camelCase` or with dots, in lower case.
 fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
@@ -70,5 +101,16 @@ mod tests {
         for plain in ["token_count", "max_tokens", "key", "secretary", "tokenizer", "", "depth"] {
             assert!(!is_secret(plain), "{plain}");
         }
+    }
+
+    #[test]
+    fn command_lines_lose_their_secrets() {
+        let removed = |text: &str| without_secrets(text).replace(REMOVED, "…");
+        assert_eq!(
+            removed("t.py --password=x y --api-key  z -v"),
+            "t.py --password=… y --api-key  z -v".replace(" z", " …")
+        );
+        assert_eq!(removed("TOKEN=abc run --token --depth 3"), "TOKEN=… run --token --depth 3");
+        assert_eq!(removed("python a.py\n"), "python a.py\n");
     }
 }

@@ -72,6 +72,16 @@ pub enum AdoptError {
     Store(#[from] StoreError),
 }
 
+/// Whether the name of a file says that it is a model.
+pub(crate) fn is_model_path(path: &str) -> bool {
+    words::is_model(path)
+}
+
+/// The model that a file's name speaks of, without digits, dates and words that fit any model.
+pub(crate) fn model_of_path(path: &str) -> Option<crate::names::ModelName> {
+    words::model_in(words::split_ending(words::last_part(path)).0)
+}
+
 /// The text of a small file: UTF-8, or UTF-16 as Windows writes it, without a byte order mark.
 fn text(bytes: &[u8]) -> Option<String> {
     let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {

@@ -65,8 +65,9 @@ impl Importer<'_, '_> {
         self.remove_secrets(&mut piece);
         let done = match self.record(&piece)? {
             Ok(done) => done,
-            Err(error) if piece.request.artifact.is_some() && concerns_artifact(&error) => {
-                self.problem(&piece.subject, format!("its artifact was not recorded: {error}"));
+            Err(error) if has_files(&piece.request) && concerns_files(&error) => {
+                self.problem(&piece.subject, format!("its files were not recorded: {error}"));
+                piece.request.datasets.clear();
                 piece.request.artifact = None;
                 piece.request.label = None;
                 match self.record(&piece)? {
@@ -254,8 +255,12 @@ fn failed(subject: String, error: RecordError) -> ImportError {
     ImportError::Record { subject, error: Box::new(error) }
 }
 
-/// Whether a session could be recorded but for its artifact.
-fn concerns_artifact(error: &RecordError) -> bool {
+fn has_files(request: &RecordRequest) -> bool {
+    request.artifact.is_some() || !request.datasets.is_empty()
+}
+
+/// Whether a session could be recorded but for its files.
+fn concerns_files(error: &RecordError) -> bool {
     matches!(
         error,
         RecordError::Fingerprint(_)

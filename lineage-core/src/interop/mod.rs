@@ -3,12 +3,16 @@
 
 mod import;
 mod report;
+mod yaml;
 
+pub mod dvc;
+pub mod gto;
 pub mod mlflow;
 
 pub use report::{Count, ImportReport, ImportedPointer, ImportedVersion, LeftTable, Problem};
 
 use crate::files::FileError;
+use crate::fingerprint::FingerprintError;
 use crate::layout::LayoutError;
 use crate::names::ModelName;
 use crate::objects::ObjectError;
@@ -30,6 +34,9 @@ pub enum ImportError {
         /// What it should be.
         expected: &'static str,
     },
+    /// A file could not be hashed.
+    #[error(transparent)]
+    Fingerprint(FingerprintError),
     /// A session could not be recorded.
     #[error("{subject}: {error}")]
     Record {

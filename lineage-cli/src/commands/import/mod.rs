@@ -1,5 +1,7 @@
 //! `lineage import …`
 
+pub(crate) mod dvc;
+pub(crate) mod gto;
 pub(crate) mod mlflow;
 
 use lineage_core::interop::ImportReport;
@@ -16,6 +18,8 @@ use crate::render;
 #[derive(clap::Subcommand)]
 pub(crate) enum ImportCommand {
     Mlflow(mlflow::MlflowArgs),
+    Dvc(dvc::DvcArgs),
+    Gto(gto::GtoArgs),
 }
 
 pub(crate) fn run(
@@ -25,6 +29,8 @@ pub(crate) fn run(
 ) -> Result<(), CliError> {
     match command {
         ImportCommand::Mlflow(args) => mlflow::run(args, global, output),
+        ImportCommand::Dvc(args) => dvc::run(args, global, output),
+        ImportCommand::Gto(args) => gto::run(args, global, output),
     }
 }
 
@@ -42,7 +48,10 @@ fn finish(output: &mut Output, schema: &str, report: &ImportReport) -> Result<()
     }
     for table in &report.left {
         let rows = render::count(table.rows, "row");
-        output.warning(&format!("{} of {} have no place here", rows, render::safe(&table.table)));
+        output.warning(&format!(
+            "{}: {rows} left out, lineage has no place for them",
+            render::safe(&table.table)
+        ));
     }
     let id = report.sessions_new.to_string();
     output.result(schema, report, &id, || text(report))?;

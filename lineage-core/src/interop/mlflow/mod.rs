@@ -86,8 +86,7 @@ pub fn import(
     importer.report.left = counts::left(&database)?;
     if tally.infinite > 0 {
         let detail = format!(
-            "{} metric values are ±1.7976931348623157e308, which is how MLflow stores infinity; they \
-             are kept as they are",
+            "kept as they are, ±1.7976931348623157e308, which is how MLflow stores infinity: {}",
             tally.infinite
         );
         importer.problem("metrics", detail);

@@ -179,8 +179,8 @@ impl<'a> Source<'a> {
             if making.request.artifact.is_none() {
                 let uri = version.text("source").unwrap_or_default();
                 making.problems.push(format!(
-                    "{name} version {number} has no files here ({uri}); only what was claimed of it was \
-                     recorded"
+                    "the files of {name} version {number} are not here ({uri}); only what was claimed \
+                     of it was recorded"
                 ));
             } else {
                 making.request.label = format!("mlflow-{number}").parse().ok();
