@@ -61,7 +61,8 @@ pub fn mlflow(env: &Env) -> rusqlite::Connection {
              INSERT INTO model_versions VALUES \
                 ('fraud', 1, 1700000200001, 'mlflow-artifacts:/1/aaa/artifacts/model', 'aaa', 'None'), \
                 ('fraud', 2, 1700000200002, 's3://bucket/elsewhere', '', 'Production');
-             INSERT INTO model_version_tags VALUES ('risk', 'high', 'fraud', 1);",
+             INSERT INTO model_version_tags VALUES ('risk', 'high', 'fraud', 1), \
+                ('token', 'hunter2hunter2', 'fraud', 1);",
         )
         .unwrap();
     env.write("mlartifacts/1/aaa/artifacts/model/model.pkl", "not loaded, only hashed");
@@ -88,7 +89,7 @@ fn a_database_of_mlflow_is_imported_whole() {
       registered_models         1 of 1
       registered_model_aliases  2 of 2
       model_versions            2 of 2
-      model_version_tags        1 of 1
+      model_version_tags        2 of 2
       dates                     7 of 7
       fraud@1              is fraud version 1
       fraud (claims only)  is fraud version 2
@@ -98,7 +99,7 @@ fn a_database_of_mlflow_is_imported_whole() {
     warning: fraud version 2: the files of fraud version 2 are not here (s3://bucket/elsewhere); only what was claimed of it was recorded
     warning: gone: fraud version 2 made no version that could be pointed to
     warning: metrics: kept as they are, ±1.7976931348623157e308, which is how MLflow stores infinity: 1
-    warning: named like secrets, and recorded without their values: run aaa: param api_key
+    warning: named like secrets, and recorded without their values: run aaa: param api_key, run aaa: version tag token
     ");
     let again = env.json(&arguments, "lineage.import-mlflow/1");
     assert_eq!(

@@ -181,6 +181,14 @@ pub(crate) fn with_context<T>(
     })
 }
 
+/// Says which registry is written to, when it is not that of the working directory.
+pub(crate) fn tell_registry(output: &Output, layout: &Layout) {
+    let here = std::env::current_dir().and_then(|here| here.canonicalize());
+    if here.is_ok_and(|here| here != layout.root()) {
+        output.note(&format!("registry: {}", layout.registry().display()));
+    }
+}
+
 /// Opens the registry for a command that writes.
 pub(crate) fn writing<T>(
     global: &Global,
@@ -190,10 +198,7 @@ pub(crate) fn writing<T>(
 ) -> Result<T, CliError> {
     let layout = layout(global)?;
     let settings = Settings::load(&layout.settings())?;
-    let here = std::env::current_dir().and_then(|here| here.canonicalize());
-    if here.is_ok_and(|here| here != layout.root()) {
-        output.note(&format!("registry: {}", layout.registry().display()));
-    }
+    tell_registry(output, &layout);
     with_context(global, output, Some(layout.root()), |context| {
         let mut registry = if dry_run {
             Registry::open_quietly(&layout, context)?

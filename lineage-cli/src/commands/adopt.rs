@@ -77,6 +77,7 @@ pub(crate) fn run(args: &AdoptArgs, global: &Global, output: &mut Output) -> Res
     let mut adopted = Adopted::from(&planned);
     let registry = layout.registry().to_string_lossy().into_owned();
     if changes && !dry_run {
+        settings::tell_registry(output, &layout);
         if !global.yes {
             output.remark(text(&planned, &adopted, true).trim_end());
         }

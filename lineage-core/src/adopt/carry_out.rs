@@ -7,6 +7,7 @@ use super::report::{Plan, PlannedPointer, PlannedVersion, Standing};
 use crate::context::{Context, Timestamp};
 use crate::digest::Sha256;
 use crate::events::Claims;
+use crate::files::FileError;
 use crate::init;
 use crate::names::{Label, ModelName, PointerName, Selector};
 use crate::pointer::{self, Expectation, External, PointerError, PromoteRequest};
@@ -132,6 +133,9 @@ pub fn carry_out(
     for (planned, done) in plan.versions.iter().zip(&mut adopted.versions) {
         if planned.known {
             continue;
+        }
+        if context.observer.interrupted() {
+            return Err(FileError::Interrupted.into());
         }
         let request = request(registry, planned);
         let recorded = record::record(registry, &settings, &request, context).map_err(|error| {

@@ -10,6 +10,7 @@ use super::report::{ImportReport, Problem};
 use crate::context::Context;
 use crate::digest::Sha256;
 use crate::events::{Event, SessionCompleted};
+use crate::files::FileError;
 use crate::lookup;
 use crate::names::{Label, MetricName, ModelName, PointerName, Selector};
 use crate::objects;
@@ -62,6 +63,9 @@ impl Importer<'_, '_> {
     /// Records a piece, unless it is recorded as it is now. What could be recorded but for its artifact
     /// is recorded without it.
     pub(super) fn import(&mut self, mut piece: Piece) -> Result<Done, ImportError> {
+        if self.context.observer.interrupted() {
+            return Err(FileError::Interrupted.into());
+        }
         self.remove_secrets(&mut piece);
         let done = match self.record(&piece)? {
             Ok(done) => done,
@@ -204,6 +208,14 @@ impl Importer<'_, '_> {
             if secret_names::is_secret(tag.name.as_str()) {
                 tag.value = secret_names::REMOVED.to_owned();
                 removed.push(format!("{}: tag {}", piece.subject, tag.name));
+            }
+        }
+        let claims = piece.request.claims.iter_mut();
+        for (name, text) in claims.flat_map(|claims| &mut claims.facts) {
+            // An alias may have any name, and its value is a number.
+            if secret_names::is_secret(name) && !name.starts_with("alias ") {
+                *text = secret_names::REMOVED.to_owned();
+                removed.push(format!("{}: {name}", piece.subject));
             }
         }
         self.report.removed.extend(removed);

@@ -169,7 +169,7 @@ impl ForeignDatabase {
 
     fn try_query(&self, sql: &str, values: &[&str]) -> rusqlite::Result<Vec<ForeignRow>> {
         let mut statement = self.connection.prepare_cached(sql)?;
-        let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let mut rows = statement.query(rusqlite::params_from_iter(values))?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {

@@ -81,14 +81,14 @@ pub fn import(
         counts.files += 1;
         counts.files_done += 1;
         let base = path.parent().unwrap_or(&folder).to_owned();
+        let described = described(&base)?;
+        let artifacts = artifacts(described.as_ref());
         if name.ends_with(".dvc") {
             let wdir = node.text_of("wdir").unwrap_or(".");
             let stage = Stage { file: name, name: None, node: &node, folder: base.join(wdir) };
-            stage.import(&mut importer, &data, &BTreeMap::new(), &mut counts)?;
+            stage.import(&mut importer, &data, &artifacts, &mut counts)?;
             continue;
         }
-        let described = described(&base)?;
-        let artifacts = artifacts(described.as_ref());
         let stages = node.get("stages").map(Node::members).unwrap_or_default();
         for (stage, entry) in stages {
             let own = described.as_ref().and_then(|d| d.get("stages")?.get(stage)?.text_of("wdir"));
