@@ -154,7 +154,10 @@ fn the_report_says_what_does_not_agree() {
         "models/LFS_1/clf.joblib",
         "version https://git-lfs.github.com/spec/v1\noid sha256:00\n",
     );
+    env.write("models/UNFIT_1/clf.joblib", "x");
+    std::fs::create_dir(env.path("models/UNFIT_1/empty")).unwrap();
     let document = env.json(&["adopt", ".", "--yes"], "lineage.adopt/1");
+    assert!(has(&document, "unfit", "empty"));
     assert!(has(&document, "copy-differs", "models/PROD_POINTER.txt names models/CAND_20250302"));
     assert!(has(&document, "copy-differs", "the model of models/risk_20250201_090000"));
     assert!(has(&document, "pointer-dangling", "D:\\work\\models\\GONE"));

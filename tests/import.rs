@@ -321,6 +321,12 @@ fn tags_of_gto_become_sessions_and_versions() {
     git(&env, &["tag", "-a", "churn@v1.0.0", "-m", "first release\n\nwith a reason"]);
     env.write("model.pkl", "second");
     git(&env, &["commit", "-q", "-a", "-m", "second"]);
+    env.write("deep/dir/dvc.yaml", "artifacts:\n  other:\n    path: kept.pkl\n");
+    env.write("deep/dir/kept.pkl", "weights weights\n");
+    let kept = format!("outs:\n- md5: {MD5_MODEL}\n  hash: md5\n  path: kept.pkl\n");
+    env.write("deep/dir/kept.pkl.dvc", kept);
+    git(&env, &["add", "deep/dir/dvc.yaml", "deep/dir/kept.pkl.dvc"]);
+    git(&env, &["commit", "-q", "-m", "third"]);
     for tag in
         ["churn@v1.1.0", "churn#prod#1", "deep/dir=other@v0.0.1", "churn@v1.0.0!", "churn#dev!#2"]
     {
@@ -340,6 +346,10 @@ fn tags_of_gto_become_sessions_and_versions() {
     assert_eq!(claims["facts"]["message"], "churn@v1.1.0");
     assert_eq!(claims["facts"]["object"].as_str().unwrap().len(), 40);
     env.run(&["show", "churn@v1.0.0"]).code(5);
+    // A file that DVC keeps is found by the .dvc file of the commit.
+    assert_eq!(document["problems"], serde_json::json!([]), "{document:#}");
+    let kept = env.json(&["show", "deep-dir-other@v0.0.1"], "lineage.show/1");
+    assert_eq!(kept["metadata"]["artifact"]["path"], "deep/dir/kept.pkl");
     assert_eq!(document["pointers"][0]["name"], "prod");
     assert_eq!(document["pointers"][0]["original"], "v1.1.0");
     assert_eq!(document["pointers"].as_array().unwrap().len(), 1, "dev was taken away");

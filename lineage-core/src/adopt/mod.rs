@@ -4,10 +4,12 @@
 //! does not agree, as a pure function, and [`carry_out`] does it. Everything that the folder's own
 //! files say is recorded as a claim.
 
+mod agreement;
 mod carry_out;
 mod claims;
 mod group;
 mod plan;
+mod pointers;
 mod pointing;
 mod report;
 mod scan;

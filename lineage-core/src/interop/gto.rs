@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::import::{Importer, Piece, shown};
 use super::report::{Count, ImportReport, ImportedPointer, ImportedVersion};
-use super::yaml;
-use super::{ImportError, model_name};
+use super::{ImportError, dvc, model_name, yaml};
 use crate::context::{Context, Timestamp};
 use crate::events::Claims;
 use crate::files;
@@ -288,10 +287,8 @@ fn one(
     recorded.claims = Some(Claims { source: "gto".to_owned(), created: tag.date, facts });
     let mut artifact = None;
     if let GtoAction::Register(version) = &said.action {
-        artifact = path_of(&request.folder, &said.artifact)?.filter(|path| {
-            request.folder.join(path).exists() && (request.in_commit)(&tag.commit, path)
-        });
-        recorded.artifact = artifact.as_ref().map(|path| request.folder.join(path));
+        artifact = file_of(request, tag, &said.artifact, importer.context)?;
+        recorded.artifact.clone_from(&artifact);
         recorded.label = artifact.as_ref().and_then(|_| version.parse().ok());
     }
     let piece = Piece {
@@ -306,7 +303,7 @@ fn one(
             version: done.version(),
             label: done.label().map(|label| label.to_string()),
             original: format!("{}@{version}", said.artifact),
-            path: artifact,
+            path: artifact.as_deref().map(shown),
         });
     }
     Ok(())
@@ -316,6 +313,25 @@ impl GitTag {
     /// Tells a lightweight tag from others of its commit.
     fn object_name(&self) -> String {
         format!("{}:{}", self.name, self.object)
+    }
+}
+
+/// The file of a registered artifact, if the working tree has it with the bytes of the tag's commit; or
+/// the commit's own `.dvc` file, and the workspace or DVC's cache the bytes that it names.
+fn file_of(
+    request: &GtoRequest<'_>,
+    tag: &GitTag,
+    artifact: &str,
+    context: &Context<'_>,
+) -> Result<Option<PathBuf>, ImportError> {
+    let Some(path) = path_of(&request.folder, artifact)? else { return Ok(None) };
+    let file = request.folder.join(&path);
+    if file.is_file() && (request.in_commit)(&tag.commit, &path) {
+        return Ok(Some(file));
+    }
+    match (request.in_commit)(&tag.commit, &format!("{path}.dvc")) {
+        true => dvc::tracked(&request.folder, &path, context),
+        false => Ok(None),
     }
 }
 

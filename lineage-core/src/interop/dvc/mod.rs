@@ -101,6 +101,26 @@ pub fn import(
     Ok(importer.report)
 }
 
+/// The file or folder that the `.dvc` file of `path` stands for, with the bytes that it says.
+pub(super) fn tracked(
+    folder: &Path,
+    path: &str,
+    context: &Context<'_>,
+) -> Result<Option<PathBuf>, ImportError> {
+    let file = folder.join(format!("{path}.dvc"));
+    let bytes = files::read_small(&file, YAML_BYTES_MAX)?.unwrap_or_default();
+    let Ok(node) = yaml::parse(&String::from_utf8_lossy(&bytes)) else { return Ok(None) };
+    let folder = fs::canonicalize(folder).map_err(FileError::io("find", folder))?;
+    let caches = folder.ancestors().map(|above| above.join(".dvc").join("cache")).collect();
+    let data = Data { caches, observer: context.observer };
+    let [only] = node.get("outs").map(Node::items).unwrap_or_default() else { return Ok(None) };
+    let base = file.parent().unwrap_or(&folder).join(node.text_of("wdir").unwrap_or("."));
+    Ok(match data.find(only, &base)? {
+        Found::At(path) => Some(path),
+        _ => None,
+    })
+}
+
 fn list(
     folder: &Path,
     prefix: &str,
@@ -192,27 +212,10 @@ impl Stage<'_> {
         facts.insert("dvc".to_owned(), self.file.to_owned());
         facts.extend(self.name.map(|name| ("stage".to_owned(), name.to_owned())));
         for item in &items {
-            counts.data += u64::from(item.found != Found::Unclaimed);
             let is_model = model.is_some_and(|model| std::ptr::eq(model, item));
-            match &item.found {
-                Found::At(path) if is_model => request.artifact = Some(path.clone()),
-                Found::At(path) => {
-                    add_metrics(item, path, &mut request);
-                    request.datasets.extend(dataset(item, path));
-                }
-                Found::Cached { sha256, size_bytes, files } => {
-                    let prefix = format!("{}.{}", item.list, item.index);
-                    facts.insert(format!("{prefix}.sha256"), sha256.to_string());
-                    facts.insert(format!("{prefix}.kind"), "directory".to_owned());
-                    facts.insert(format!("{prefix}.size_bytes"), size_bytes.to_string());
-                    facts.insert(format!("{prefix}.files"), files.to_string());
-                }
-                Found::Missing(why) => {
-                    importer.problem(&subject, format!("{}: {why}; its MD5 is a claim", item.path));
-                    counts.data -= 1;
-                    counts.missing += 1;
-                }
-                Found::Unclaimed => {}
+            counts.add(&item.found);
+            if let Some(why) = take(item, is_model, &mut request, &mut facts) {
+                importer.problem(&subject, format!("{}: {why}; its MD5 is a claim", item.path));
             }
         }
         self.params(&mut request);
@@ -264,6 +267,35 @@ impl Stage<'_> {
     }
 }
 
+/// Puts what was found of an entry into the request: as the artifact, as data, or as facts. Why nothing
+/// was found, if so.
+fn take<'i>(
+    item: &'i Item<'_>,
+    is_model: bool,
+    request: &mut RecordRequest,
+    facts: &mut BTreeMap<String, String>,
+) -> Option<&'i str> {
+    match &item.found {
+        Found::At(path) if is_model => request.artifact = Some(path.clone()),
+        Found::At(path) => {
+            add_metrics(item, path, request);
+            request.datasets.extend(dataset(item, path));
+        }
+        Found::Cached { sha256, size_bytes, files } => {
+            let mut fact = |name: &str, text: String| {
+                facts.insert(format!("{}.{}.{name}", item.list, item.index), text);
+            };
+            fact("sha256", sha256.to_string());
+            fact("kind", "directory".to_owned());
+            fact("size_bytes", size_bytes.to_string());
+            fact("files", files.to_string());
+        }
+        Found::Missing(why) => return Some(why),
+        Found::Unclaimed => {}
+    }
+    None
+}
+
 fn dataset(item: &Item<'_>, path: &Path) -> Option<DatasetRequest> {
     let role = if item.list == "deps" { "input" } else { "output" };
     Some(DatasetRequest {
@@ -304,6 +336,14 @@ struct Totals {
 }
 
 impl Totals {
+    fn add(&mut self, found: &Found) {
+        match found {
+            Found::At(_) | Found::Cached { .. } => self.data += 1,
+            Found::Missing(_) => self.missing += 1,
+            Found::Unclaimed => {}
+        }
+    }
+
     fn counts(&self) -> Vec<Count> {
         let count = |kind: &str, found, imported| Count { kind: kind.to_owned(), found, imported };
         vec![
