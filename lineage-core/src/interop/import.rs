@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::digest::Sha256;
 use crate::events::{Event, SessionCompleted};
 use crate::files::FileError;
+use crate::fingerprint::FingerprintError;
 use crate::lookup;
 use crate::names::{Label, MetricName, ModelName, PointerName, Selector};
 use crate::objects;
@@ -273,16 +274,17 @@ fn has_files(request: &RecordRequest) -> bool {
 
 /// Whether a session could be recorded but for its files.
 fn concerns_files(error: &RecordError) -> bool {
-    matches!(
-        error,
+    match error {
+        RecordError::Fingerprint(FingerprintError::File(FileError::Interrupted)) => false,
         RecordError::Fingerprint(_)
-            | RecordError::StandIn { .. }
-            | RecordError::Verdict { .. }
-            | RecordError::Inspect(_)
-            | RecordError::MetadataForeign { .. }
-            | RecordError::MetadataInside { .. }
-            | RecordError::KeyReused { .. }
-    )
+        | RecordError::StandIn { .. }
+        | RecordError::Verdict { .. }
+        | RecordError::Inspect(_)
+        | RecordError::MetadataForeign { .. }
+        | RecordError::MetadataInside { .. }
+        | RecordError::KeyReused { .. } => true,
+        _ => false,
+    }
 }
 
 /// What a piece says, as a digest: a piece that says something else is recorded anew.
