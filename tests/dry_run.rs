@@ -14,7 +14,7 @@ fn project() -> Env {
     env
 }
 
-const VERBS: [&[&str]; 9] = [
+const VERBS: [&[&str]; 10] = [
     &["init"],
     &["record", "fraud", "--artifact", "v1", "--data", "training=train.csv"],
     &["record", "other", "--metric", "a=1"],
@@ -24,6 +24,7 @@ const VERBS: [&[&str]; 9] = [
     &["pointer", "unset", "fraud"],
     &["checkout", "fraud@1", "out"],
     &["checkout", "fraud@1"],
+    &["adopt", "."],
 ];
 
 /// What SQLite coordinates readers with: it holds no data, and comes and goes.

@@ -275,6 +275,16 @@ fn every_document_of_the_command_line_fits_its_schema() {
     all.check(&["diff", "parts", "v1"], 0);
     let versions = all.one(&["diff", "fraud@4", "fraud@5", "--exit-code"], 10);
     all.schemas["diff"].needs(&versions, "/versions/verdict", json!("added"));
+    all.env.write("x.csv.dvc", "outs:\n- md5: 0\n  path: x.csv\n");
+    let imported = all.one(&["import", "dvc"], 0);
+    all.schemas["import-dvc"].needs(&imported, "/counts/0/found", json!(-1));
+    crate::import::mlflow(&all.env);
+    let imported = all.one(&["import", "mlflow", "mlflow.db"], 0);
+    all.schemas["import-mlflow"].needs(&imported, "/versions/0/original", json!(""));
+    crate::import::tagged(&all.env);
+    all.one(&["import", "gto"], 0);
+    let planned = all.one(&["adopt", ".", "--dry-run"], 0);
+    all.schemas["adopt"].needs(&planned, "/findings/0/severity", json!("bad"));
     all.one(&["doctor"], 0);
     all.one(&["doctor", "--rebuild"], 0);
     all.one(&["pointer", "unset", "fraud", "--dry-run"], 0);

@@ -2,7 +2,7 @@
 
 use crate::support::Env;
 
-const COMMANDS: [&[&str]; 35] = [
+const COMMANDS: [&[&str]; 39] = [
     &["init"],
     &["record"],
     &["run"],
@@ -33,6 +33,10 @@ const COMMANDS: [&[&str]; 35] = [
     &["impact"],
     &["inspect"],
     &["reproduce"],
+    &["adopt"],
+    &["import", "mlflow"],
+    &["import", "dvc"],
+    &["import", "gto"],
     &["demo"],
     &["doctor"],
     &["completions"],
@@ -93,6 +97,10 @@ fn every_mutating_verb_has_a_dry_run() {
         &["rollback"],
         &["pointer", "unset"],
         &["checkout"],
+        &["adopt"],
+        &["import", "mlflow"],
+        &["import", "dvc"],
+        &["import", "gto"],
         &["doctor"],
     ] {
         let help = env.run(&[command, &["--help"]].concat()).ok().stdout;
@@ -171,6 +179,9 @@ fn wrong_usage_is_told_for_people_and_as_json() {
         (&["fingerprint"], "<PATH>"),
         (&["diff"], "<A>"),
         (&["inspect"], "<FILE>"),
+        (&["adopt"], "<DIR>"),
+        (&["import"], "subcommand"),
+        (&["import", "mlflow"], "<DATABASE>"),
         (&["history", "fraud", "--pointer", "a b"], "not a valid pointer name"),
         (&[], "subcommand"),
     ] {

@@ -36,6 +36,7 @@ fn every_command_answers_in_json_with_its_schema() {
         (&["graph", "fraud@1"], "lineage.graph/1"),
         (&["inspect", "m.bin"], "lineage.inspect/1"),
         (&["reproduce", "fraud@1"], "lineage.reproduce/1"),
+        (&["adopt", "."], "lineage.adopt/1"),
         (&["doctor"], "lineage.doctor/1"),
     ] {
         assert!(!env.json_lines(arguments, schema).is_empty(), "{arguments:?}");

@@ -12,6 +12,7 @@
 
 mod support;
 
+mod adopt;
 mod at;
 mod bad_input;
 mod checkout;
@@ -27,6 +28,7 @@ mod formats;
 mod graph;
 mod help;
 mod impact;
+mod import;
 mod init;
 mod inspect;
 mod interrupt;

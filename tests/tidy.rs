@@ -48,6 +48,7 @@ fn imports_go_down_only() {
         &[
             "table",
             "readers",
+            "series",
             "profile",
             "frames",
             "fingerprint",
@@ -64,7 +65,19 @@ fn imports_go_down_only() {
         ],
         &["store"],
         &["lookup", "owed", "tenure"],
-        &["record", "session", "reproduce", "pointer", "verify", "init", "diff", "impact", "graph"],
+        &[
+            "record",
+            "session",
+            "reproduce",
+            "pointer",
+            "verify",
+            "init",
+            "diff",
+            "impact",
+            "graph",
+            "adopt",
+            "interop",
+        ],
     ];
     let floor_of: BTreeMap<&str, usize> = floors
         .iter()

@@ -8,9 +8,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use lineage_core::store::Moment;
 
 use crate::commands::{
-    checkout, completions, demo, diff, doctor, fingerprint, graph, help, history, impact, init,
-    inspect, log, pointer, promote, record, reproduce, resolve, rollback, run, search, session,
-    show, status, verify,
+    adopt, checkout, completions, demo, diff, doctor, fingerprint, graph, help, history, impact,
+    import, init, inspect, log, pointer, promote, record, reproduce, resolve, rollback, run,
+    search, session, show, status, verify,
 };
 use crate::error::{CliError, ErrorKind};
 use crate::output::Output;
@@ -139,6 +139,9 @@ pub(crate) enum Command {
     Impact(impact::ImpactArgs),
     Inspect(inspect::InspectArgs),
     Reproduce(Box<reproduce::ReproduceArgs>),
+    Adopt(adopt::AdoptArgs),
+    #[command(subcommand)]
+    Import(import::ImportCommand),
     Demo(demo::DemoArgs),
     Doctor(doctor::DoctorArgs),
     Completions(completions::CompletionsArgs),

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use lineage_core::context::{Actor, ActorSource, Context, Identity, Timestamp};
-use lineage_core::layout::Layout;
+use lineage_core::layout::{Layout, LayoutError};
 use lineage_core::names::ModelName;
 use lineage_core::settings::Settings;
 use lineage_core::store::{At, Past, Reader, Registry};
@@ -43,6 +43,22 @@ pub(crate) fn layout(global: &Global) -> Result<Layout, CliError> {
         Some(path) => Layout::at(&path)?,
         None => Layout::find(&working_directory()?)?,
     })
+}
+
+/// The registry of `folder`: as [`layout`], but searched from there; if there is none, the one that
+/// would be made in it.
+pub(crate) fn layout_for(global: &Global, folder: &Path) -> Result<Layout, CliError> {
+    let named = global.registry.clone().or_else(|| path_variable("LINEAGE_REGISTRY"));
+    let found = match &named {
+        Some(path) => Layout::at(path),
+        None => Layout::find(folder),
+    };
+    match found {
+        Err(LayoutError::NoRegistry { .. } | LayoutError::NotARegistry { .. }) => {
+            Ok(Layout::planned(named.as_deref().unwrap_or(folder))?)
+        }
+        other => Ok(other?),
+    }
 }
 
 /// The folder in which `init` makes a registry.
@@ -166,6 +182,14 @@ pub(crate) fn with_context<T>(
     })
 }
 
+/// Says which registry is written to, when it is not that of the working directory.
+pub(crate) fn tell_registry(output: &Output, layout: &Layout) {
+    let here = std::env::current_dir().and_then(|here| here.canonicalize());
+    if here.is_ok_and(|here| here != layout.root()) {
+        output.note(&format!("registry: {}", layout.registry().display()));
+    }
+}
+
 /// Opens the registry for a command that writes.
 pub(crate) fn writing<T>(
     global: &Global,
@@ -175,10 +199,7 @@ pub(crate) fn writing<T>(
 ) -> Result<T, CliError> {
     let layout = layout(global)?;
     let settings = Settings::load(&layout.settings())?;
-    let here = std::env::current_dir().and_then(|here| here.canonicalize());
-    if here.is_ok_and(|here| here != layout.root()) {
-        output.note(&format!("registry: {}", layout.registry().display()));
-    }
+    tell_registry(output, &layout);
     with_context(global, output, Some(layout.root()), |context| {
         let mut registry = if dry_run {
             Registry::open_quietly(&layout, context)?

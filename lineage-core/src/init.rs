@@ -95,9 +95,7 @@ pub fn init(request: &InitRequest, context: &Context<'_>) -> Result<Initialised,
         let created = Registry::create(&layout, context)?;
         changed = created || new_settings;
         if new_settings {
-            let temporary = format!(".lineage.toml.{}", context.random_hex());
-            files::place(text.as_bytes(), layout.root(), &temporary, &path, &|| {})?;
-            files::sync_folder(layout.root())?;
+            place_settings(&layout, &text, context)?;
         }
     }
     let id = match layout.database().exists() {
@@ -111,6 +109,33 @@ pub fn init(request: &InitRequest, context: &Context<'_>) -> Result<Initialised,
         changed,
         dry_run: request.dry_run,
     })
+}
+
+/// Adds sections to `lineage.toml`; what stands there already is kept as it is.
+pub(crate) fn add_settings(
+    layout: &Layout,
+    sections: &str,
+    context: &Context<'_>,
+) -> Result<(), InitError> {
+    if sections.is_empty() {
+        return Ok(());
+    }
+    let path = layout.settings();
+    let before = files::read_small(&path, 4 * 1024 * 1024)?.unwrap_or_default();
+    let mut text = String::from_utf8_lossy(&before).into_owned();
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text.push_str(sections);
+    Settings::parse(&text, &path)?;
+    place_settings(layout, &text, context)
+}
+
+fn place_settings(layout: &Layout, text: &str, context: &Context<'_>) -> Result<(), InitError> {
+    let temporary = format!(".lineage.toml.{}", context.random_hex());
+    files::place(text.as_bytes(), layout.root(), &temporary, &layout.settings(), &|| {})?;
+    files::sync_folder(layout.root())?;
+    Ok(())
 }
 
 /// One thing that `doctor` looked at.

@@ -101,10 +101,12 @@ pub mod owed;
 pub mod tenure;
 
 // Floor 4: operations.
+pub mod adopt;
 pub mod diff;
 pub mod graph;
 pub mod impact;
 pub mod init;
+pub mod interop;
 pub mod pointer;
 pub mod record;
 pub mod reproduce;

@@ -159,6 +159,13 @@ text_name!(
     |text| free_text("name", text)
 );
 
+impl ModelName {
+    /// The model of imported sessions that belong to nothing with a usable name.
+    pub(crate) fn imported() -> ModelName {
+        ModelName("imported".to_owned())
+    }
+}
+
 impl PointerName {
     /// The pointer that is meant where none is named: `prod`.
     pub fn prod() -> PointerName {

@@ -25,18 +25,19 @@ pub struct SeriesError;
 
 /// The payload of these points. They are brought into the order of their steps, and within a step of
 /// their times; else they stay as they were given.
-pub fn encode(points: &mut [SeriesPoint]) -> Vec<u8> {
+pub fn encode(points: &[SeriesPoint]) -> Vec<u8> {
+    let mut points: Vec<&SeriesPoint> = points.iter().collect();
     points.sort_by_key(|point| (point.step, point.time_us));
     let mut bytes = Vec::with_capacity(MAGIC.len() + 8 + 24 * points.len());
     bytes.extend_from_slice(MAGIC);
     bytes.extend_from_slice(&(points.len() as u64).to_le_bytes());
-    for point in points.iter() {
+    for point in &points {
         bytes.extend_from_slice(&point.step.to_le_bytes());
     }
-    for point in points.iter() {
+    for point in &points {
         bytes.extend_from_slice(&point.time_us.unwrap_or(NO_TIME).to_le_bytes());
     }
-    for point in points.iter() {
+    for point in &points {
         bytes.extend_from_slice(&point.value.to_le_bytes());
     }
     bytes
@@ -73,10 +74,10 @@ mod tests {
             points in prop::collection::vec((any::<i64>(), prop::option::of(0_i64..1 << 50), any::<u32>()), 0..50)
         ) {
             let point = |(step, time_us, value)| SeriesPoint { step, time_us, value: f64::from(value) };
-            let mut points: Vec<_> = points.into_iter().map(point).collect();
+            let points: Vec<_> = points.into_iter().map(point).collect();
             let mut expected = points.clone();
             expected.sort_by_key(|point| (point.step, point.time_us));
-            prop_assert_eq!(decode(&encode(&mut points)).unwrap(), expected);
+            prop_assert_eq!(decode(&encode(&points)).unwrap(), expected);
         }
 
         #[test]
@@ -88,7 +89,7 @@ mod tests {
 
     #[test]
     fn a_cut_payload_is_refused() {
-        let bytes = encode(&mut [SeriesPoint { step: 1, time_us: None, value: f64::NAN }]);
+        let bytes = encode(&[SeriesPoint { step: 1, time_us: None, value: f64::NAN }]);
         assert!(decode(&bytes).unwrap()[0].value.is_nan());
         for end in 0..bytes.len() {
             assert_eq!(decode(&bytes[..end]), Err(SeriesError));

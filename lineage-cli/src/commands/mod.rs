@@ -1,5 +1,6 @@
 //! One file per command; the path is the command line.
 
+pub(crate) mod adopt;
 pub(crate) mod checkout;
 pub(crate) mod completions;
 pub(crate) mod demo;
@@ -10,6 +11,7 @@ pub(crate) mod graph;
 pub(crate) mod help;
 pub(crate) mod history;
 pub(crate) mod impact;
+pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod log;
@@ -58,6 +60,8 @@ pub(crate) fn dispatch(cli: Cli, output: &mut Output) -> Result<ExitCode, CliErr
         Command::Inspect(args) => inspect::run(&args, global, output),
         Command::Reproduce(args) => reproduce::run(&args, global, output),
         Command::Demo(args) => demo::run(&args, output),
+        Command::Adopt(args) => adopt::run(&args, global, output),
+        Command::Import(command) => import::run(command, global, output),
         Command::Doctor(args) => doctor::run(&args, global, output),
         Command::Completions(args) => completions::run(&args, output),
         Command::Help(args) => help::run(&args, output),

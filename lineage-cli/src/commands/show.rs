@@ -174,6 +174,13 @@ fn text(reference: &str, shown: &Shown, actor: &str) -> String {
         format!("{} by {}", render::time(plain(&document["created"])), render::safe(actor)),
     );
     row("session", plain(&document["session"]));
+    if let Some(source) = document["claims"]["source"].as_str() {
+        let when = match document["claims"]["created"].as_str() {
+            Some(time) => render::time(time),
+            None => "a time unknown".to_owned(),
+        };
+        row("claimed", format!("made {when}, says {}", render::safe(source)));
+    }
     for dataset in list("datasets") {
         let rows_note = dataset["table"]["rows"]
             .as_u64()

@@ -218,7 +218,7 @@ pub(crate) fn gather(
 }
 
 fn series(name: &MetricName, points: &[SeriesPoint]) -> (Series, Vec<u8>) {
-    let bytes = crate::series::encode(&mut points.to_vec());
+    let bytes = crate::series::encode(points);
     let (split, points) = (name.split, points.len() as u64);
     (Series { split, name: name.name.clone(), points, payload: Payload::of(&bytes) }, bytes)
 }
@@ -338,6 +338,9 @@ pub(crate) fn store_bytes(
         if let Some(bytes) = artifact.inspected.as_ref().and_then(|i| i.payload.as_ref()) {
             kept.push(objects::temporary(layout, bytes, context)?);
         }
+    }
+    for (_, bytes) in &gathered.series {
+        kept.push(objects::temporary(layout, bytes, context)?);
     }
     for dataset in &gathered.datasets {
         for bytes in &dataset.payloads {

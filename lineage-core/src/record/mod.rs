@@ -376,7 +376,7 @@ fn event(plan: &Plan<'_>, number: u64, context: &Context<'_>) -> (String, Sessio
         reproducibility_sha256: None,
         run: request.run,
         series: gathered.series.iter().map(|(series, _)| series.clone()).collect(),
-        claims: None,
+        claims: request.claims.clone(),
         started: request.started,
         idempotency_key: request.idempotency_key.clone(),
         request_sha256: gathered.request_sha256,

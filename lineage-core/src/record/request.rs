@@ -10,7 +10,7 @@ use super::inputs::{self, InputFileError, NamedMetrics, SeriesByName};
 use super::secrets;
 use crate::context::Timestamp;
 use crate::environment::Capture;
-use crate::events::{Metric, MetricValue, Parameter, RowRange, Run, SchemaSource, Tag};
+use crate::events::{Claims, Metric, MetricValue, Parameter, RowRange, Run, SchemaSource, Tag};
 use crate::files::FileError;
 use crate::fingerprint::{FingerprintError, StandIn, Table, TableOptions};
 use crate::inspect::{InspectError, Verdict};
@@ -260,6 +260,8 @@ pub struct RecordRequest {
     pub started: Option<Timestamp>,
     /// How the training program ran.
     pub run: Option<Run>,
+    /// What someone else's files say of the session, when it is recorded afterwards.
+    pub claims: Option<Claims>,
     /// Columns that text datasets must have.
     pub schema: Option<DeclaredSchema>,
     /// How datasets are read as tables, but for the columns.
@@ -304,6 +306,7 @@ impl RecordRequest {
             idempotency_key: None,
             started: None,
             run: None,
+            claims: None,
             schema: None,
             tables: TableOptions { profile: true, ..TableOptions::default() },
             cache: true,

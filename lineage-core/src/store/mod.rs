@@ -8,6 +8,7 @@ mod apply;
 mod cache;
 mod error;
 mod fold;
+mod foreign;
 mod open;
 mod past;
 mod query;
@@ -17,6 +18,7 @@ mod write;
 pub use cache::Cache;
 pub use error::StoreError;
 pub use fold::{Fold, LogProblem, RowProblem};
+pub use foreign::{Cell, ForeignDatabase, ForeignError, ForeignRow};
 pub use open::{Access, Registry};
 pub use past::{At, Moment, Past, PastError};
 pub use query::{

@@ -1,0 +1,168 @@
+//! From MLflow's SQLite database and its artifacts.
+//!
+//! Each run, experiment, registered model, logged model and dataset becomes a session, with everything
+//! that its row says as claimed facts. A model version belongs to its run's session; with the artifact
+//! found it makes a version. Runs of registered models are sessions of that model, others of a model
+//! named after their experiment.
+
+mod artifacts;
+mod counts;
+mod pieces;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::ImportError;
+use super::import::{Done, Importer, shown};
+use super::report::{ImportReport, ImportedPointer, ImportedVersion};
+use crate::context::Context;
+use crate::settings::Settings;
+use crate::store::{ForeignDatabase, ForeignRow, Registry};
+
+use self::artifacts::Artifacts;
+use self::counts::Tally;
+use self::pieces::{Made, Source};
+
+/// What to import.
+#[derive(Debug, Clone)]
+pub struct MlflowRequest {
+    /// The database.
+    pub database: PathBuf,
+    /// Where the artifacts are, when not where the database says.
+    pub artifacts: Option<PathBuf>,
+    /// Whether aliases become pointers, rather than claims alone.
+    pub aliases_as_pointers: bool,
+    /// Look, count, write nothing.
+    pub dry_run: bool,
+}
+
+/// Imports everything that lineage has a place for, and counts it in the registry afterwards.
+pub fn import(
+    registry: &mut Registry,
+    settings: &Settings,
+    request: &MlflowRequest,
+    context: &Context<'_>,
+) -> Result<ImportReport, ImportError> {
+    let database = ForeignDatabase::open(&request.database)?;
+    let tables = database.tables()?;
+    if !["experiments", "runs", "metrics"].iter().all(|name| tables.iter().any(|t| t == name)) {
+        let path = shown(&request.database);
+        return Err(ImportError::NotASource { path, expected: "the database of an MLflow server" });
+    }
+    let report = ImportReport {
+        source: shown(&request.database),
+        dry_run: request.dry_run,
+        ..ImportReport::default()
+    };
+    let mut importer = Importer { registry, settings, context, report };
+    let artifacts = Artifacts::new(&request.database, request.artifacts.as_deref());
+    let source = Source::read(&database, &artifacts)?;
+    let mut tally = Tally::default();
+    let mut versions = BTreeMap::new();
+    for experiment in source.experiments.values() {
+        session(&mut importer, source.experiment(&database, experiment)?, &mut tally)?;
+    }
+    for dataset in database.rows("datasets", None)? {
+        session(&mut importer, source.dataset(&dataset), &mut tally)?;
+    }
+    for work in source.order() {
+        let made = source.run_or_version(&database, &work)?;
+        let original = made.original.clone();
+        let (done, model, path) = session(&mut importer, made, &mut tally)?;
+        if let Some(original) = original {
+            version(&mut importer, &original, &done, (&model, path), &mut versions);
+        }
+    }
+    for model in database.rows("logged_models", None)? {
+        session(&mut importer, source.logged_model(&database, &model)?, &mut tally)?;
+    }
+    for model in database.rows("registered_models", None)? {
+        session(&mut importer, source.registered_model(&database, &model)?, &mut tally)?;
+    }
+    for alias in database.rows("registered_model_aliases", None)? {
+        point(&mut importer, &alias, &versions, request.aliases_as_pointers)?;
+    }
+    importer.report.counts = tally.compare(&database)?;
+    importer.report.left = counts::left(&database)?;
+    if tally.infinite > 0 {
+        let detail = format!(
+            "kept as they are, ±1.7976931348623157e308, which is how MLflow stores infinity: {}",
+            tally.infinite
+        );
+        importer.problem("metrics", detail);
+    }
+    Ok(importer.report)
+}
+
+type Recorded = (Done, crate::names::ModelName, Option<PathBuf>);
+
+fn session(
+    importer: &mut Importer<'_, '_>,
+    made: Made,
+    tally: &mut Tally,
+) -> Result<Recorded, ImportError> {
+    for problem in &made.problems {
+        importer.problem(&made.piece.subject, problem.clone());
+    }
+    tally.infinite += made.infinite;
+    let piece = made.piece;
+    let (request, model) = (piece.request.clone(), piece.request.model.clone());
+    let done = importer.import(piece)?;
+    tally.add(&request, done.details.as_deref());
+    Ok((done, model, request.artifact))
+}
+
+/// MLflow's name and version of a registered model.
+pub(super) type VersionKey = (String, String, String);
+
+fn version(
+    importer: &mut Importer<'_, '_>,
+    original: &VersionKey,
+    done: &Done,
+    (model, path): (&crate::names::ModelName, Option<PathBuf>),
+    versions: &mut BTreeMap<VersionKey, (crate::names::ModelName, Option<u64>)>,
+) {
+    versions.insert(original.clone(), (model.clone(), done.version()));
+    importer.report.versions.push(ImportedVersion {
+        model: model.to_string(),
+        version: done.version(),
+        label: done.label().map(|label| label.to_string()),
+        original: format!("{} version {}", original.1, original.2),
+        path: path.as_deref().map(shown),
+    });
+}
+
+fn point(
+    importer: &mut Importer<'_, '_>,
+    row: &ForeignRow,
+    versions: &BTreeMap<VersionKey, (crate::names::ModelName, Option<u64>)>,
+    as_pointer: bool,
+) -> Result<(), ImportError> {
+    let key = pieces::version_key(row);
+    let alias = row.text("alias").unwrap_or_default();
+    let original = format!("{} version {}", key.1, key.2);
+    let known = versions.get(&key);
+    let model = known.map(|(model, _)| model.clone()).or_else(|| super::model_name(&key.1));
+    let Some(model) = model else { return Ok(()) };
+    let version = known.and_then(|(_, version)| *version);
+    let mut set = false;
+    match version {
+        Some(version) if as_pointer && !importer.report.dry_run => {
+            let reason = format!("MLflow's alias {alias} of {original}");
+            set = importer.point(&model, &alias, version, reason)?;
+        }
+        None if as_pointer && !importer.report.dry_run => {
+            importer
+                .problem(&alias, format!("{original} made no version that could be pointed to"));
+        }
+        _ => {}
+    }
+    let pointer = ImportedPointer { model: model.to_string(), name: alias, original, set };
+    importer.report.pointers.push(pointer);
+    Ok(())
+}
+
+/// The folder that a database lies in.
+fn folder_of(database: &Path) -> PathBuf {
+    crate::files::parent(database).to_owned()
+}
