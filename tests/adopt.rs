@@ -260,7 +260,7 @@ fn secrets_beside_a_model_are_not_taken_over() {
     );
     env.run(&["adopt", ".", "--yes"]).ok();
     let shown = env.run(&["show", "risk@CAND_20250302", "--json"]).ok();
-    assert!(shown.stdout.contains("removed: named like a secret"), "{shown}");
+    assert!(shown.stdout.contains("[removed]"), "{shown}");
     assert!(!shown.stdout.contains("hunter2"), "{shown}");
     for (path, content) in env.files() {
         let text = String::from_utf8_lossy(&content);

@@ -92,7 +92,7 @@ fn show_and_history_leave_out_what_came_later() {
     assert_eq!(shown["metadata"]["version"], 3);
     assert_eq!(shown["current"]["pointers"], json!(["prod"]));
     let text = env.run(&["show", "fraud@prod", "--at", "seq:6"]).ok().stdout;
-    assert!(text.contains("live then at  prod"), "{text}");
+    assert!(text.contains("live then at     prod"), "{text}");
     env.refused(&["show", "fraud@4", "--at", "seq:7"], 5, "unknown-version", "fraud@4");
     insta::assert_snapshot!(env.run(&["history", "fraud", "--at", "2026-03-01T00:05:00Z"]), @"
     6  2026-03-01 00:05:00Z  prod  promote  1 → 3     Test Person

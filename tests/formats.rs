@@ -224,7 +224,7 @@ fn every_document_of_the_command_line_fits_its_schema() {
     all.one(&["promote", "fraud", "--version", "2", "--reason", "hope"], 3);
     let history = all.check(&["history", "fraud"], 0);
     assert_eq!(history[0]["reason"], "quarantined: hope");
-    for at in ["2030-01-01", "seq:10"] {
+    for at in ["2030-01-01", "seq:16"] {
         all.one(&["show", "fraud@1", "--at", at], 0);
         all.one(&["status", "--at", at], 0);
         all.one(&["resolve", "fraud", "--at", at], 0);

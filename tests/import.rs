@@ -247,7 +247,7 @@ fn files_of_dvc_become_sessions_with_sha256() {
     env.write("parts/b.txt", "b");
     let parts = env.json(&["fingerprint", "parts"], "lineage.fingerprint/1");
     assert_eq!(facts["deps.1.sha256"], parts["sha256"]);
-    assert!(facts["cmd"].as_str().unwrap().starts_with("python train.py --token=(removed"));
+    assert!(facts["cmd"].as_str().unwrap().starts_with("python train.py --token=[removed]"));
     for (path, content) in env.files() {
         let ours = path.starts_with(".lineage") || path.starts_with("imported");
         assert!(

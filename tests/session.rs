@@ -31,10 +31,31 @@ fn a_session_becomes_one_version_with_all_that_was_said_of_it() {
     tell(&env, &id, &["metric", "loss=0.25", "--step", "2"]);
     tell(&env, &id, &["metric", "test.auc=0.9"]);
     tell(&env, &id, &["artifact", "model.bin"]);
-    insta::assert_snapshot!(env.run(&["session", "list"]).ok(), @"");
-    insta::assert_snapshot!(env.run(&["session", "show", &id]).ok(), @"");
+    insta::assert_snapshot!(env.run(&["session", "list"]).ok(), @r#"
+    session                     model  state  started               by           reason
+    01KJKB5HK05N6EQPZB247SAF95  fraud  open   2026-03-01 00:01:00Z  Test Person
+    "#);
+    insta::assert_snapshot!(env.run(&["session", "show", &id]).ok(), @r#"
+    session 01KJKB5HK05N6EQPZB247SAF95 of fraud
+      state            open
+      started          2026-03-01 00:01:00Z by Test Person
+      last told        2026-03-01 00:06:00Z
+      data training    train.csv  9f3c8c666ed2
+      param depth      6
+      metric test.auc  0.9
+      steps            3 points of metrics
+      artifact         model.bin
+      seed             7
+    "#);
     let complete = ["session", "complete", "--session", &id, "--label", "1.0.0"];
-    insta::assert_snapshot!(env.run(&complete).ok(), @"");
+    insta::assert_snapshot!(env.run(&complete).ok(), @r#"
+    Recorded fraud@1 (1.0.0)
+      artifact  model.bin      6390162f391e  17 B
+      training  train.csv      9f3c8c666ed2  2 rows × 2 columns
+      metadata  metadata.json
+    ------- stderr -------
+    hint: make it live with `lineage promote fraud --version 1`
+    "#);
     let shown = env.json(&["show", "fraud@1"], "lineage.show/1");
     let metadata = &shown["metadata"];
     assert_eq!(metadata["session"], json!(id));
@@ -46,7 +67,21 @@ fn a_session_becomes_one_version_with_all_that_was_said_of_it() {
         metadata["metrics"].as_array().unwrap().iter().map(|m| &m["value"]).collect();
     assert_eq!(values, [&json!(0.25), &json!(0.8), &json!(0.9)]);
     assert_eq!(metadata["series"][0]["points"], 2);
-    insta::assert_snapshot!(env.run(&["show", "fraud@1", "--metric", "loss"]).ok(), @"");
+    insta::assert_snapshot!(env.run(&["show", "fraud@1", "--metric", "loss"]).ok(), @r#"
+    fraud@1 loss, 2 points
+               0.5 │•
+                   │
+                   │
+                   │
+                   │
+                   │
+                   │
+                   │
+                   │
+              0.25 │ •
+                   └──
+              step  1 … 2
+    "#);
     env.refused(
         &["show", "fraud@1", "--metric", "depth"],
         5,

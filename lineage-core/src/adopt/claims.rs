@@ -287,7 +287,7 @@ mod tests {
                 "threshold=0.5",
                 "random_state=7",
                 "thr_selected=0.5",
-                "api_key=(removed: named like a secret)",
+                "api_key=[removed]",
                 "early=true",
                 "max_depth=3"
             ]

@@ -150,10 +150,7 @@ mod tests {
         assert_eq!(node.text_of("schema"), Some("2.0"));
         let mut facts = BTreeMap::new();
         node.flatten("", &mut facts);
-        assert_eq!(
-            facts["stages.train.cmd"],
-            "python train.py --password=(removed: named like a secret) > out"
-        );
+        assert_eq!(facts["stages.train.cmd"], "python train.py --password=[removed] > out");
         assert_eq!(facts["stages.train.deps.0.path"], "a.csv");
         assert_eq!(node.leaves(), 4);
     }

@@ -749,4 +749,6 @@ fn too_many_fields_are_one_fault_in_pieces_of_any_size() {
     let mut not_utf8 = format!("a\n{}", ",".repeat(200)).into_bytes();
     not_utf8.extend_from_slice(b"\xff\n");
     fuzz_csv(&not_utf8);
+    let lines_in_quotes = format!("a\n{},\"{}\"\0\n", ",".repeat(100), "\n".repeat(30));
+    fuzz_csv(lines_in_quotes.as_bytes());
 }
