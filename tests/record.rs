@@ -498,3 +498,40 @@ fn the_same_rows_are_leakage_whatever_the_format() {
     };
     assert_eq!((codes("test"), codes("training")), ("leakage".into(), "same-rows".into()));
 }
+
+#[test]
+fn the_rows_that_were_used_are_recorded() {
+    let env = project();
+    let data = ["--data", "training=train.csv"];
+    let record = |rows: &'static str| {
+        [&["record", "fraud", "--artifact", "model.bin"][..], &data, &["--rows", rows]].concat()
+    };
+    env.run(&record("training=0..1")).ok();
+    let metadata = &env.json(&["show", "fraud@1"], "lineage.show/1")["metadata"];
+    assert_eq!(metadata["datasets"][0]["row_range"], json!({"first": 0, "last": 1}));
+    env.refused(&record("training=5"), 2, "usage", "expected FIRST..LAST");
+    env.refused(&record("test=0..1"), 2, "usage", "no --data has the role");
+    env.refused(&record("training=2..1"), 2, "usage", "ends before it begins");
+}
+
+#[test]
+fn a_glob_names_several_datasets_of_a_role() {
+    let env = project();
+    env.run(&["record", "fraud", "--artifact", "model.bin", "--data", "training=t*.csv"]).ok();
+    let metadata = &env.json(&["show", "fraud@1"], "lineage.show/1")["metadata"];
+    let names: Vec<_> =
+        metadata["datasets"].as_array().unwrap().iter().map(|d| &d["name"]).collect();
+    assert_eq!(names, ["test.csv", "train.csv"]);
+    env.refused(
+        &["record", "fraud", "--data", "training=x*.csv"],
+        5,
+        "not-found",
+        "matches no file",
+    );
+    env.refused(
+        &["record", "fraud", "--data", "training:a=t*.csv"],
+        2,
+        "usage",
+        "one name for 2 files",
+    );
+}

@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use lineage_core::events::{Metric, MetricValue, Parameter, ParameterType, Tag};
+use lineage_core::events::{Metric, MetricValue, Parameter, ParameterType, RowRange, Tag};
+use lineage_core::fingerprint::files_of_glob;
 use lineage_core::names::{Label, MetricName, Reference};
 use lineage_core::record::{
     DatasetRequest, RecordRequest, Warning, features_from_file, metrics_from_json,
@@ -17,7 +18,7 @@ use crate::tables::TableArgs;
 /// What is known of a session.
 #[derive(clap::Args, Clone, Default)]
 pub(crate) struct FactArgs {
-    /// A dataset: its role (training, validation, test or another word) and path
+    /// A dataset: its role (training, validation, test or another word) and path, or a quoted glob for several
     #[arg(long, value_name = "ROLE[:NAME]=PATH")]
     pub(crate) data: Vec<OsString>,
     /// A metric; `training.`, `validation.` or `test.` before the name says on what
@@ -50,6 +51,9 @@ pub(crate) struct FactArgs {
     /// Where the data of a role came from
     #[arg(long, value_name = "ROLE=URI")]
     pub(crate) source: Vec<String>,
+    /// The rows of a role's data that were used, counted from 0, both included
+    #[arg(long, value_name = "ROLE=FIRST..LAST")]
+    pub(crate) rows: Vec<String>,
     /// A free label on the session
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) tag: Vec<String>,
@@ -115,13 +119,24 @@ impl FactArgs {
     pub(crate) fn attach_to(&self, request: &mut RecordRequest) -> Result<(), CliError> {
         attach(&self.transform, "--transform", request, |dataset, text| {
             dataset.transformations.push(text);
-            true
+            Ok(true)
         })?;
         attach(&self.source, "--source", request, |dataset, text| {
-            dataset.source.replace(text).is_none()
+            Ok(dataset.source.replace(text).is_none())
         })?;
-        Ok(())
+        attach(&self.rows, "--rows", request, |dataset, text| {
+            let range = row_range(&text)?;
+            Ok(dataset.row_range.replace(range).is_none())
+        })
     }
+}
+
+/// Reads `FIRST..LAST`.
+fn row_range(text: &str) -> Result<RowRange, CliError> {
+    let range = text.split_once("..").and_then(|(first, last)| {
+        Some(RowRange { first: first.parse().ok()?, last: last.parse().ok()? })
+    });
+    range.ok_or_else(|| usage(format!("--rows {text}: expected FIRST..LAST, e.g. 0..9999")))
 }
 
 impl ResultArgs {
@@ -258,16 +273,48 @@ fn add_datasets(args: &FactArgs, request: &mut RecordRequest) -> Result<(), CliE
         if path.is_empty() {
             return Err(usage(format!("--data {text}: the path is empty")));
         }
-        request.datasets.push(DatasetRequest {
-            role: role.parse()?,
-            name,
-            path: PathBuf::from(path),
-            transformations: Vec::new(),
-            source: None,
-            row_range: None,
-        });
+        let paths = expanded(&[PathBuf::from(path)])?;
+        if paths.len() > 1 && name.is_some() {
+            return Err(usage(format!(
+                "--data {text}: one name for {} files; without a name each has its own",
+                paths.len()
+            )));
+        }
+        for path in paths {
+            request.datasets.push(DatasetRequest {
+                role: role.parse()?,
+                name: name.clone(),
+                path,
+                transformations: Vec::new(),
+                source: None,
+                row_range: None,
+            });
+        }
     }
     Ok(())
+}
+
+/// The paths; one that names no file and holds a wildcard as the files that it matches, for shells
+/// that leave it as it is.
+pub(crate) fn expanded(paths: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
+    let mut all = Vec::new();
+    for path in paths {
+        let pattern = path.to_str().filter(|text| text.contains(['*', '?', '[', '{']));
+        match pattern.filter(|_| std::fs::symlink_metadata(path).is_err()) {
+            None => all.push(path.clone()),
+            Some(pattern) => {
+                let mut found: Vec<PathBuf> =
+                    files_of_glob(pattern)?.into_iter().map(|file| file.path).collect();
+                if found.is_empty() {
+                    let message = format!("{pattern} matches no file");
+                    return Err(CliError::new(ErrorKind::NotFound, message));
+                }
+                found.sort();
+                all.append(&mut found);
+            }
+        }
+    }
+    Ok(all)
 }
 
 /// Gives every dataset of a role what a `ROLE=TEXT` flag says of it.
@@ -275,14 +322,14 @@ fn attach(
     flags: &[String],
     flag: &str,
     request: &mut RecordRequest,
-    add: impl Fn(&mut DatasetRequest, String) -> bool,
+    add: impl Fn(&mut DatasetRequest, String) -> Result<bool, CliError>,
 ) -> Result<(), CliError> {
     for text in flags {
         let (role, value) = pair(flag, text, "ROLE=TEXT")?;
         let mut found = false;
         for dataset in request.datasets.iter_mut().filter(|d| d.role.as_str() == role) {
             found = true;
-            if !add(dataset, value.to_owned()) {
+            if !add(dataset, value.to_owned())? {
                 return Err(CliError::new(
                     ErrorKind::Duplicate,
                     format!("{flag} {text}: the role \"{role}\" has one already"),

@@ -2,11 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use lineage_core::context::Timestamp;
 use lineage_core::digest::Sha256;
-use lineage_core::events::{ParameterType, Run};
+use lineage_core::events::{MetricValue, ParameterType, Point, Run};
 use lineage_core::files::{self, FileError};
 use lineage_core::fingerprint::{Input, fingerprint};
-use lineage_core::record::{RecordRequest, RecordSpec, Recorded, metrics_from_json, record};
+use lineage_core::names::MetricName;
+use lineage_core::record::{RecordRequest, RecordSpec, Recorded, record};
+use lineage_core::series::SeriesPoint;
 use lineage_core::session::{complete, fail};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -15,7 +18,7 @@ use crate::args::Global;
 use crate::error::{CliError, ErrorKind};
 use crate::facts::in_file;
 use crate::output::Output;
-use crate::program::{Ended, METRICS};
+use crate::program::Ended;
 use crate::settings;
 
 const SCHEMA: &str = "lineage.spool/1";
@@ -36,22 +39,15 @@ pub(crate) struct Spooled {
     artifact_sha256: Option<Sha256>,
     /// What the flags said, as a record specification.
     spec: Value,
-    /// The metrics that the program wrote.
-    metrics: Option<String>,
+    /// Metrics at steps, from the file that the program wrote.
+    points: Vec<Point>,
 }
 
 impl Spooled {
-    pub(crate) fn new(
-        session: Option<String>,
-        before: &RecordRequest,
-        after: &RecordRequest,
-        ended: &Ended,
-        written: &Path,
-    ) -> Spooled {
-        let text = |name: &str| std::fs::read_to_string(written.join(name)).ok();
-        let artifact = after.artifact.as_ref().and_then(|path| {
+    pub(crate) fn new(session: Option<String>, request: &RecordRequest, ended: &Ended) -> Spooled {
+        let artifact = request.artifact.as_ref().and_then(|path| {
             let mut input = Input::new(path);
-            input.exclude.clone_from(&after.exclude);
+            input.exclude.clone_from(&request.exclude);
             fingerprint(&[input], &lineage_core::context::Silent).ok()?.pop()
         });
         Spooled {
@@ -60,8 +56,12 @@ impl Spooled {
             reason: ended.reason(),
             run: Run { late: true, ..ended.run },
             artifact_sha256: artifact.map(|artifact| artifact.sha256),
-            spec: specification(before, after),
-            metrics: text(METRICS),
+            spec: specification(request),
+            points: request
+                .series
+                .iter()
+                .flat_map(|(name, points)| at_steps(name, points))
+                .collect(),
         }
     }
 
@@ -101,8 +101,13 @@ impl Spooled {
     /// Records it, marked as late.
     fn recover(&self, global: &Global, output: &Output) -> Result<Option<Recorded>, CliError> {
         let mut request = self.request()?;
-        if let Some(metrics) = &self.metrics {
-            request.add_metrics(metrics_from_json(metrics.as_bytes())?);
+        for point in &self.points {
+            let name = MetricName { split: point.split, name: point.name.clone() };
+            request.series.entry(name).or_default().push(SeriesPoint {
+                step: point.step,
+                time_us: point.time.map(|time| time.unix_microseconds()),
+                value: point.value.0,
+            });
         }
         request.run = Some(self.run);
         settings::writing(global, output, false, |registry, settings, context| {
@@ -185,6 +190,17 @@ fn kept(folder: &Path, prefix: &str) -> Result<Vec<PathBuf>, CliError> {
     Ok(paths)
 }
 
+fn at_steps(name: &MetricName, points: &[SeriesPoint]) -> Vec<Point> {
+    let point = |point: &SeriesPoint| Point {
+        split: name.split,
+        name: name.name.clone(),
+        step: point.step,
+        time: point.time_us.and_then(Timestamp::from_unix_microseconds),
+        value: MetricValue(point.value),
+    };
+    points.iter().map(point).collect()
+}
+
 fn random_name() -> String {
     let mut random = [0; 8];
     let _ = getrandom::fill(&mut random);
@@ -192,7 +208,7 @@ fn random_name() -> String {
 }
 
 /// The request as a record specification, with absolute paths.
-fn specification(request: &RecordRequest, after: &RecordRequest) -> Value {
+fn specification(request: &RecordRequest) -> Value {
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let data = request.datasets.iter().map(|dataset| {
         json!({"role": dataset.role, "name": dataset.name, "path": absolute(&dataset.path),
@@ -200,7 +216,7 @@ fn specification(request: &RecordRequest, after: &RecordRequest) -> Value {
                "row_range": dataset.row_range})
     });
     let metrics = request.metrics.iter().map(|m| (m.full_name().to_string(), json!(m.value)));
-    let params = after.params.iter().map(|parameter| {
+    let params = request.params.iter().map(|parameter| {
         let value = match parameter.r#type {
             ParameterType::String => json!(parameter.text),
             _ => serde_json::from_str(&parameter.text).unwrap_or_else(|_| json!(parameter.text)),

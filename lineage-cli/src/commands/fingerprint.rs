@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use lineage_core::context::Context;
 use lineage_core::digest::{Kind, Sha256};
 use lineage_core::fingerprint::{
-    Fingerprint, Input, Readings, TableOptions, Typing, files_of_glob, fingerprint_unless_known,
+    Fingerprint, Input, Readings, TableOptions, Typing, fingerprint_unless_known,
     fingerprint_unordered,
 };
 use lineage_core::layout::slashed;
@@ -16,7 +16,8 @@ use lineage_core::table::{ColumnDigest, ColumnKind, RowSum};
 use serde::Serialize;
 
 use crate::args::Global;
-use crate::error::{CliError, ErrorKind};
+use crate::error::CliError;
+use crate::facts::expanded;
 use crate::output::Output;
 use crate::tables::TableArgs;
 use crate::unordered::{self, Unordered};
@@ -140,29 +141,6 @@ fn warn(path: &Path, found: &Fingerprint, options: &TableOptions, output: &Outpu
         let inside = path.join(inside);
         output.warning(&format!("{} is {stand_in}, not the real file", inside.display()));
     }
-}
-
-/// The paths; one that names no file and holds a wildcard as the files that it matches, for shells
-/// that leave it as it is.
-fn expanded(paths: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
-    let mut all = Vec::new();
-    for path in paths {
-        let pattern = path.to_str().filter(|text| text.contains(['*', '?', '[', '{']));
-        match pattern.filter(|_| std::fs::symlink_metadata(path).is_err()) {
-            None => all.push(path.clone()),
-            Some(pattern) => {
-                let mut found: Vec<PathBuf> =
-                    files_of_glob(pattern)?.into_iter().map(|file| file.path).collect();
-                if found.is_empty() {
-                    let message = format!("{pattern} matches no file");
-                    return Err(CliError::new(ErrorKind::NotFound, message));
-                }
-                found.sort();
-                all.append(&mut found);
-            }
-        }
-    }
-    Ok(all)
 }
 
 fn options(

@@ -102,9 +102,8 @@ pub(crate) fn run(
     output.observer().listen_for_interrupts();
     let mut after = request.clone();
     let (warnings, broken) = add_written(&mut after, files.path());
-    warn(&warnings, output);
-    let end = End { args, session, before: request, after, ended, global };
-    end.record(broken, files.path(), output)
+    let end = End { warnings, args, session, after, ended, global };
+    end.record(broken, output)
 }
 
 /// Starts the session: the data is hashed before the training.
@@ -173,28 +172,27 @@ fn add_written(request: &mut RecordRequest, files: &Path) -> (Vec<Warning>, Vec<
 
 /// A program that ended, and what is known of its session.
 struct End<'a> {
+    warnings: Vec<Warning>,
     args: &'a RunArgs,
     session: Option<String>,
-    before: RecordRequest,
     after: RecordRequest,
     ended: Ended,
     global: &'a Global,
 }
 
 impl End<'_> {
-    fn record(
-        mut self,
-        broken: Vec<CliError>,
-        files: &Path,
-        output: &mut Output,
-    ) -> Result<ExitCode, CliError> {
+    fn record(mut self, broken: Vec<CliError>, output: &mut Output) -> Result<ExitCode, CliError> {
         let status = ExitCode::from(self.ended.exit_status());
         let outcome = match broken.into_iter().next() {
             Some(error) => Err(error),
             None => self.outcome(output),
         };
+        if !matches!(outcome, Ok(Some(_))) {
+            warn(&self.warnings, output);
+        }
         let error = match outcome {
-            Ok(Some(recorded)) => {
+            Ok(Some(mut recorded)) => {
+                recorded.warnings.append(&mut self.warnings);
                 show(&recorded, output)?;
                 return Ok(status);
             }
@@ -208,7 +206,7 @@ impl End<'_> {
         let hint = error.hint.as_deref().map(|hint| format!(" ({hint})")).unwrap_or_default();
         output.warning(&format!("the session could not be recorded: {}{hint}", error.message));
         self.after.remove_secrets();
-        let spooled = Spooled::new(self.session, &self.before, &self.after, &self.ended, files);
+        let spooled = Spooled::new(self.session, &self.after, &self.ended);
         match spooled.save(self.global) {
             Ok(path) => output.warning(&format!(
                 "what is known of it was kept in {}; `lineage doctor --recover` records it",

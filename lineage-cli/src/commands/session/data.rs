@@ -24,6 +24,9 @@ pub(crate) struct DataArgs {
     /// Where the data of a role came from
     #[arg(long, value_name = "ROLE=URI")]
     source: Vec<String>,
+    /// The rows of a role's data that were used, counted from 0, both included
+    #[arg(long, value_name = "ROLE=FIRST..LAST")]
+    rows: Vec<String>,
     /// Leave matching files out of folders; `*` stays within a folder, `**` does not
     #[arg(long, value_name = "GLOB")]
     exclude: Vec<String>,
@@ -37,8 +40,16 @@ pub(crate) struct DataArgs {
 }
 
 pub(crate) fn run(args: DataArgs, global: &Global, output: &mut Output) -> Result<(), CliError> {
-    let DataArgs { data, transform, source, exclude, no_profile, tables, session } = args;
-    let facts =
-        FactArgs { data, transform, source, exclude, no_profile, tables, ..FactArgs::default() };
+    let DataArgs { data, transform, source, rows, exclude, no_profile, tables, session } = args;
+    let facts = FactArgs {
+        data,
+        transform,
+        source,
+        rows,
+        exclude,
+        no_profile,
+        tables,
+        ..FactArgs::default()
+    };
     tell(&session, &facts, |_| {}, global, output)
 }
