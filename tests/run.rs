@@ -119,14 +119,19 @@ fn a_training_that_cannot_be_recorded_is_kept_for_later() {
         "test.auc=0.9",
     ];
     let program = ["--", "sh", "-c", "echo '{\"step\":1,\"loss\":0.5}' > $LINEAGE_METRICS"];
-    env.run(&[&run[..], &program].concat()).code(5).says("late.bin");
-    let ran = env.run(&[&run[..], &["--best-effort"], &program].concat()).ok();
-    ran.says("lineage doctor --recover");
+    let ran = env.run(&[&run[..], &program].concat()).code(5).says("late.bin");
+    ran.says("the program itself ended well. What is known of it was kept in");
     let kept = || fs::read_dir(env.path(".lineage/spool")).map_or(0, Iterator::count);
     assert_eq!(kept(), 1);
+    let ran = env.run(&[&run[..], &["--best-effort"], &program].concat()).ok();
+    ran.says("lineage doctor --recover");
+    assert_eq!(kept(), 2);
+    let report = env.run(&["doctor"]).code(1).stdout;
+    assert!(report.contains("2 sessions could not be recorded at the end"), "{report}");
     env.write("late.bin", "bytes that came late");
-    let report = env.json(&["doctor", "--recover"], "lineage.doctor/1");
-    assert_eq!(report["recovered"][0], "recorded fraud@1, late");
+    env.write(".lineage/spool/0.json", "not a session");
+    env.run(&["doctor", "--recover"]).code(2).says("recorded fraud@2, late").says("0.json");
+    fs::remove_file(env.path(".lineage/spool/0.json")).unwrap();
     assert_eq!(kept(), 0);
     let metadata = &env.json(&["show", "fraud@1"], "lineage.show/1")["metadata"];
     assert_eq!(metadata["run"]["late"], true);
@@ -159,4 +164,59 @@ fn without_a_registry_the_training_still_runs_when_asked_to() {
     let report = env.json(&["doctor", "--recover"], "lineage.doctor/1");
     assert!(report["recovered"][0].as_str().unwrap().ends_with("late"), "{report}");
     assert_eq!(env.json_lines(&["log"], "lineage.log/1").len(), 1);
+}
+
+#[test]
+fn a_training_that_could_not_even_be_started_keeps_its_outcome_and_its_data() {
+    let env = project();
+    let hide = |from: &str, to: &str| fs::rename(env.path(from), env.path(to)).unwrap();
+    let arguments =
+        ["run", "fraud", "--best-effort", "--data", "training=train.csv", "--artifact", "m.bin"];
+    hide(".lineage", "hidden");
+    env.write("m.bin", "an older model");
+    env.run(&[&arguments[..], &["--", "sh", "-c", "exit 5"]].concat()).code(5);
+    env.run(&[&arguments[..], &["--", "sh", "-c", "echo new > m.bin"]].concat()).ok();
+    hide("hidden", ".lineage");
+    env.write("train.csv", "id,amount\n9,9\n");
+    let ran =
+        env.run(&["doctor", "--recover"]).code(4).says("train.csv is another since the training");
+    assert!(ran.stderr.contains("m.bin is another") || ran.stderr.contains("train.csv"), "{ran}");
+    assert_eq!(env.json_lines(&["log"], "lineage.log/1").len(), 0);
+    env.write("train.csv", "id,amount\n1,2.5\n2,3.5\n");
+    env.run(&["doctor", "--recover"]).code(4).says("m.bin is another since the training");
+    let entries = env.json_lines(&["log"], "lineage.log/1");
+    assert_eq!((entries.len(), entries[0]["version"].as_u64()), (1, Some(1)));
+    env.write("m.bin", "an older model");
+    env.run(&["doctor", "--recover"]).ok().says("recorded a failed session, late");
+    assert_eq!(env.json_lines(&["log"], "lineage.log/1").len(), 1);
+    assert_eq!(sessions(&env)[0]["reason"], "the program ended with exit status 5");
+    env.verifies();
+}
+
+#[test]
+fn what_a_program_writes_about_itself_cannot_hang_us() {
+    let env = project();
+    let fifo = "rm -f $LINEAGE_METRICS; mkfifo $LINEAGE_METRICS";
+    env.run(&["run", "fraud", "--", "sh", "-c", fifo]).code(2).says("is not a regular file");
+    let endless = "rm -f $LINEAGE_PARAMS; ln -s /dev/zero $LINEAGE_PARAMS";
+    env.run(&["run", "fraud", "--", "sh", "-c", endless]).code(2).says("is not a regular file");
+    let twice = "echo '{\"validation.auc\": 1, \"validation\": {\"auc\": 2}}' > $LINEAGE_METRICS";
+    env.run(&["run", "fraud", "--", "sh", "-c", twice])
+        .code(2)
+        .says("validation.auc\" occurs twice");
+}
+
+#[test]
+fn an_artifact_that_the_program_did_not_write_is_said() {
+    let env = project();
+    env.write("m.bin", "an older model");
+    env.run(&["run", "fraud", "--artifact", "m.bin", "--", "true"]).ok().says("m.bin is as it was");
+}
+
+#[test]
+fn what_the_settings_require_is_looked_at_before_the_training() {
+    let env = project();
+    env.write("lineage.toml", "[policies.training]\nrequire-seed = true\n");
+    env.run(&["run", "fraud", "--", "touch", "ran"]).code(3).says("a seed");
+    assert!(!env.path("ran").exists());
 }

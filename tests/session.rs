@@ -122,7 +122,13 @@ fn what_was_given_stays_and_what_ended_has_ended() {
     env.refused(&step(&["param", "depth=7"]), 6, "session-fact", "depth of the session was given");
     env.write("train.csv", "other\n1\n");
     env.refused(&step(&["data", "training=train.csv"]), 6, "session-fact", "was given before as");
-    tell(&env, &id, &["fail", "--reason", "out of memory"]);
+    tell(&env, &id, &["param", "--seed", "1"]);
+    env.refused(&step(&["complete", "--seed", "2"]), 6, "session-fact", "the seed of the session");
+    env.refused(&step(&["complete", "--param", "depth=7"]), 6, "session-fact", "parameter depth");
+    env.refused(&step(&["fail", "--reason", " "]), 2, "usage", "the reason is empty");
+    tell(&env, &id, &["fail", "--reason", "out of memory, password=hunter2hunter2"]);
+    let listed = env.run(&["session", "list"]).ok().stdout;
+    assert!(listed.contains("out of memory") && !listed.contains("hunter2"), "{listed}");
     env.refused(&step(&["metric", "x=1"]), 6, "session-ended", "has failed already");
     env.refused(&step(&["complete"]), 6, "session-ended", "has failed already");
     let again = env.json(&step(&["fail", "--reason", "twice"]), "lineage.session-step/1");

@@ -11,6 +11,7 @@ use lineage_core::record::{
     DatasetRequest, RecordRequest, Warning, features_from_file, metrics_from_json,
     parameters_from_json,
 };
+use lineage_core::redaction;
 
 use crate::error::{CliError, ErrorKind};
 use crate::tables::TableArgs;
@@ -214,7 +215,11 @@ fn add_metrics(
             .ok_or_else(|| usage(format!("--metric {text}: expected [SPLIT.]NAME=VALUE")))?;
         let MetricName { split, name } = name.parse()?;
         let value = MetricValue::parse(value.trim()).ok_or_else(|| {
-            usage(format!("--metric {text}: \"{value}\" is not a number"))
+            let value = match redaction::is_secret_name(&name) {
+                true => redaction::REMOVED,
+                false => value,
+            };
+            usage(format!("--metric {name}={value}: \"{value}\" is not a number"))
                 .hint("texts belong into --param or --tag")
         })?;
         request.metrics.push(Metric { split, name, value });

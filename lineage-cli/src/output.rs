@@ -4,6 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
+use lineage_core::redaction;
 use serde::Serialize;
 use serde_json::json;
 
@@ -186,10 +187,12 @@ impl Output {
     /// Prints the error, if there is one, and gives the exit code.
     pub(crate) fn finish(&mut self, result: Result<ExitCode, CliError>) -> ExitCode {
         self.observer.clear();
-        let error = match result {
+        let mut error = match result {
             Ok(code) => return code,
             Err(error) => error,
         };
+        // What was typed is often part of the message.
+        error.message = redaction::without_shapes(&error.message);
         if let Some(warning) = &error.warning {
             self.warning(warning);
         }

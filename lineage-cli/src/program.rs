@@ -64,12 +64,17 @@ impl Child<'_> {
         let started = Instant::now();
         let status = child::supervise(&mut command).map_err(|error| {
             let name = Path::new(program).display();
-            let kind = match error.kind() {
-                std::io::ErrorKind::NotFound => ErrorKind::NotFound,
-                _ => ErrorKind::Failure,
+            let (kind, why) = match error.kind() {
+                std::io::ErrorKind::NotFound => {
+                    (ErrorKind::NotFound, "there is no such program".to_owned())
+                }
+                std::io::ErrorKind::PermissionDenied => {
+                    (ErrorKind::Failure, "it may not be executed".to_owned())
+                }
+                _ => (ErrorKind::Failure, error.to_string()),
             };
-            CliError::new(kind, format!("cannot run {name}: {error}"))
-                .hint("the program stands after `--`: lineage run MODEL -- COMMAND…")
+            CliError::new(kind, format!("cannot run {name}: {why}"))
+                .hint("name a program on PATH, or its path")
         })?;
         let duration_us = started.elapsed().as_micros().min(1 << 52) as u64;
         let (cpu_us, peak_memory_bytes) = spent(before, usage());

@@ -1,5 +1,6 @@
 //! Sessions that could not be recorded when they ended: kept as files, recorded later.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use lineage_core::context::Timestamp;
@@ -8,9 +9,9 @@ use lineage_core::events::{MetricValue, ParameterType, Point, Run};
 use lineage_core::files::{self, FileError};
 use lineage_core::fingerprint::{Input, fingerprint};
 use lineage_core::names::MetricName;
-use lineage_core::record::{RecordRequest, RecordSpec, Recorded, record};
+use lineage_core::record::{RecordRequest, RecordSpec, Recorded, SeriesByName, record};
 use lineage_core::series::SeriesPoint;
-use lineage_core::session::{complete, fail};
+use lineage_core::session::{complete, fail, start};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -35,8 +36,11 @@ pub(crate) struct Spooled {
     /// Why the program failed, if it did.
     reason: Option<String>,
     run: Run,
-    /// What the artifact was when the program had ended.
-    artifact_sha256: Option<Sha256>,
+    /// Why it was not recorded.
+    problem: String,
+    /// What the artifact and the data were when the program had ended, by their absolute paths. The data of
+    /// a session that could be started is not among them: the registry knows it.
+    sha256: BTreeMap<PathBuf, Sha256>,
     /// What the flags said, as a record specification.
     spec: Value,
     /// Metrics at steps, from the file that the program wrote.
@@ -44,18 +48,25 @@ pub(crate) struct Spooled {
 }
 
 impl Spooled {
-    pub(crate) fn new(session: Option<String>, request: &RecordRequest, ended: &Ended) -> Spooled {
-        let artifact = request.artifact.as_ref().and_then(|path| {
-            let mut input = Input::new(path);
-            input.exclude.clone_from(&request.exclude);
-            fingerprint(&[input], &lineage_core::context::Silent).ok()?.pop()
+    pub(crate) fn new(
+        session: Option<String>,
+        request: &RecordRequest,
+        ended: &Ended,
+        problem: &str,
+    ) -> Spooled {
+        let data = request.datasets.iter().map(|dataset| &dataset.path);
+        let unstarted = session.is_none();
+        let data = data.filter(|_| unstarted);
+        let digests = request.artifact.iter().chain(data).filter_map(|path| {
+            Some((std::path::absolute(path).ok()?, digest(path, &request.exclude).ok()??))
         });
         Spooled {
             schema: SCHEMA.to_owned(),
             session,
             reason: ended.reason(),
             run: Run { late: true, ..ended.run },
-            artifact_sha256: artifact.map(|artifact| artifact.sha256),
+            problem: problem.to_owned(),
+            sha256: digests.collect(),
             spec: specification(request),
             points: request
                 .series
@@ -65,27 +76,26 @@ impl Spooled {
         }
     }
 
-    /// Keeps it in the registry, or where that is not possible in the working directory.
-    pub(crate) fn save(&self, global: &Global) -> Result<PathBuf, CliError> {
+    /// Keeps it in the registry, or where that is not possible in the working directory, or among the
+    /// temporary files. The text of what was to be kept is the error, so that it can be printed.
+    pub(crate) fn save(&self, global: &Global) -> Result<PathBuf, String> {
+        let bytes = serde_json::to_vec_pretty(self).map_err(|error| error.to_string())?;
         let name = format!("{}.json", self.session.clone().unwrap_or_else(random_name));
         let registry = settings::layout(global).ok().map(|layout| layout.spool());
-        let here = Some(PathBuf::from("."));
-        let mut failed = None;
-        for folder in [registry, here].into_iter().flatten() {
-            let prefix = if folder == Path::new(".") { LOOSE } else { "" };
-            let path = folder.join(format!("{prefix}{name}"));
-            let saved = serde_json::to_vec_pretty(self)
-                .map_err(|error| CliError::new(ErrorKind::Failure, error.to_string()))
-                .and_then(|bytes| {
-                    files::create_folder(&folder)?;
-                    Ok(files::write_new(&path, &bytes)?)
-                });
+        let others = [std::path::absolute(".").ok(), Some(std::env::temp_dir())];
+        let others =
+            others.into_iter().flatten().map(|folder| folder.join(format!("{LOOSE}{name}")));
+        let paths = registry.map(|folder| folder.join(&name)).into_iter().chain(others);
+        for path in paths {
+            let folder = path.parent().unwrap_or(Path::new("."));
+            let saved = files::create_folder(folder).and_then(|()| files::write_new(&path, &bytes));
             match saved {
                 Ok(()) => return Ok(path),
-                Err(error) => failed = Some(error),
+                // Half of it would be in the way.
+                Err(_) => drop(files::remove(&path)),
             }
         }
-        Err(failed.unwrap_or_else(|| CliError::new(ErrorKind::Failure, "there is no place for it")))
+        Err(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     fn request(&self) -> Result<RecordRequest, CliError> {
@@ -99,8 +109,18 @@ impl Spooled {
     }
 
     /// Records it, marked as late.
-    fn recover(&self, global: &Global, output: &Output) -> Result<Option<Recorded>, CliError> {
+    fn recover(
+        &self,
+        path: &Path,
+        global: &Global,
+        output: &Output,
+    ) -> Result<Option<Recorded>, CliError> {
         let mut request = self.request()?;
+        // A copy of the file is the same session.
+        if self.session.is_none() && self.reason.is_none() {
+            let digest = digest(path, &[])?.map(|digest| format!("spool:{digest}"));
+            request.idempotency_key = request.idempotency_key.or(digest);
+        }
         for point in &self.points {
             let name = MetricName { split: point.split, name: point.name.clone() };
             request.series.entry(name).or_default().push(SeriesPoint {
@@ -111,63 +131,95 @@ impl Spooled {
         }
         request.run = Some(self.run);
         settings::writing(global, output, false, |registry, settings, context| {
-            let Some(session) = &self.session else {
-                return Ok(Some(record(registry, settings, &request, context)?));
+            let session = match (&self.session, &self.reason) {
+                (Some(session), _) => session.clone(),
+                (None, None) => {
+                    return Ok(Some(record(registry, settings, &request, context)?));
+                }
+                (None, Some(_)) => {
+                    let begun = RecordRequest {
+                        artifact: None,
+                        label: None,
+                        metrics: Vec::new(),
+                        series: SeriesByName::new(),
+                        ..request.clone()
+                    };
+                    start(registry, settings, &begun, context)?.session
+                }
             };
+            request.datasets.clear();
             if let Some(reason) = &self.reason {
                 request.artifact = None;
-                fail(registry, settings, session, Some(reason), &request, context)?;
+                fail(registry, settings, &session, Some(reason), &request, context)?;
                 return Ok(None);
             }
-            request.datasets.clear();
-            Ok(Some(complete(registry, settings, session, &request, context)?))
+            Ok(Some(complete(registry, settings, &session, &request, context)?))
         })
     }
 
-    /// Refuses to record an artifact that is another by now.
-    fn check_artifact(&self) -> Result<(), CliError> {
-        let (Some(expected), Ok(request)) = (self.artifact_sha256, self.request()) else {
-            return Ok(());
-        };
-        let Some(path) = request.artifact else { return Ok(()) };
-        let mut input = Input::new(&path);
-        input.exclude = request.exclude;
-        let found = fingerprint(&[input], &lineage_core::context::Silent)?.pop();
-        if found.is_some_and(|found| found.sha256 != expected) {
-            let message = format!(
-                "{} is another since the training ended: {} then",
-                path.display(),
-                expected.short()
-            );
-            return Err(CliError::new(ErrorKind::BytesLost, message)
-                .hint("put the artifact of that training back, or delete the spool file"));
+    /// Refuses to record files that are others by now.
+    fn check_files(&self) -> Result<(), CliError> {
+        let exclude = self.request()?.exclude;
+        for (path, expected) in &self.sha256 {
+            if digest(path, &exclude)?.is_none_or(|found| found != *expected) {
+                let message = format!(
+                    "{} is another since the training ended: {} then",
+                    path.display(),
+                    expected.short()
+                );
+                return Err(CliError::new(ErrorKind::BytesLost, message)
+                    .hint("put the file of that training back, or delete the spool file"));
+            }
         }
         Ok(())
     }
 }
 
-/// Records every session that was kept for later; each file goes when its session is recorded. Says of each
-/// what became of it.
-pub(crate) fn recover(global: &Global, output: &Output) -> Result<Vec<String>, CliError> {
+fn digest(path: &Path, exclude: &[String]) -> Result<Option<Sha256>, CliError> {
+    let mut input = Input::new(path);
+    input.exclude = exclude.to_vec();
+    let found = fingerprint(&[input], &lineage_core::context::Silent)?.pop();
+    Ok(found.map(|found| found.sha256))
+}
+
+/// The files with sessions that wait to be recorded.
+pub(crate) fn pending(global: &Global) -> Result<Vec<PathBuf>, CliError> {
     let folder = settings::layout(global)?.spool();
-    let mut said = Vec::new();
-    for path in kept(&folder, "")?.into_iter().chain(kept(Path::new("."), LOOSE)?) {
-        let bytes = crate::facts::read(&path)?;
-        let spooled: Spooled = serde_json::from_slice(&bytes)
-            .map_err(|error| CliError::new(ErrorKind::Usage, error.to_string()))
-            .map_err(in_file(&path))?;
-        spooled.check_artifact().map_err(in_file(&path))?;
-        let recorded = spooled.recover(global, output).map_err(in_file(&path))?;
-        files::remove(&path)?;
-        said.push(match recorded {
-            Some(Recorded { model, version: Some(number), .. }) => {
-                format!("recorded {model}@{number}, late")
-            }
-            Some(Recorded { session, .. }) => format!("recorded session {session}, late"),
-            None => "recorded a failed session, late".to_owned(),
-        });
+    Ok(kept(&folder, "")?.into_iter().chain(kept(Path::new("."), LOOSE)?).collect())
+}
+
+/// Records every session that was kept for later; each file goes when its session is recorded. Says of each
+/// what became of it; the first that could not be recorded is the error, after all others were tried.
+pub(crate) fn recover(
+    global: &Global,
+    output: &Output,
+) -> Result<(Vec<String>, Option<CliError>), CliError> {
+    let (mut said, mut failed) = (Vec::new(), None);
+    for path in pending(global)? {
+        match recover_one(&path, global, output) {
+            Ok(text) => said.push(text),
+            Err(error) if failed.is_none() => failed = Some(error),
+            Err(error) => output.warning(&error.message),
+        }
     }
-    Ok(said)
+    Ok((said, failed))
+}
+
+fn recover_one(path: &Path, global: &Global, output: &Output) -> Result<String, CliError> {
+    let bytes = crate::facts::read(path)?;
+    let spooled: Spooled = serde_json::from_slice(&bytes)
+        .map_err(|error| CliError::new(ErrorKind::Usage, error.to_string()))
+        .map_err(in_file(path))?;
+    spooled.check_files().map_err(in_file(path))?;
+    let recorded = spooled.recover(path, global, output).map_err(in_file(path))?;
+    files::remove(path)?;
+    Ok(match recorded {
+        Some(Recorded { model, version: Some(number), .. }) => {
+            format!("recorded {model}@{number}, late")
+        }
+        Some(Recorded { session, .. }) => format!("recorded session {session}, late"),
+        None => "recorded a failed session, late".to_owned(),
+    })
 }
 
 /// The files of the folder whose names begin so, the oldest session first.

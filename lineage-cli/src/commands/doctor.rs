@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::args::{DryRun, Global};
 use crate::error::{CliError, ErrorKind};
 use crate::output::Output;
-use crate::spool::recover;
+use crate::spool::{pending, recover};
 use crate::{render, settings};
 
 /// Look at the registry's health: place, access, schema, settings, disk
@@ -48,14 +48,17 @@ pub(crate) fn run(args: &DoctorArgs, global: &Global, output: &mut Output) -> Re
             Ok(Registry::open(&layout, context)?.rebuild(context)?)
         })?;
     }
-    let recovered = match args.recover && !args.dry_run.dry_run {
+    let (recovered, failed) = match args.recover && !args.dry_run.dry_run {
         true => recover(global, output)?,
-        false => Vec::new(),
+        false => (Vec::new(), None),
     };
     for line in &recovered {
         output.note(line);
     }
-    let findings = settings::with_context(global, output, None, |context| {
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let mut findings = settings::with_context(global, output, None, |context| {
         let registry = if args.dry_run.dry_run {
             Registry::open_quietly(&layout, context)?
         } else {
@@ -63,6 +66,14 @@ pub(crate) fn run(args: &DoctorArgs, global: &Global, output: &mut Output) -> Re
         };
         Ok(examine(&registry, loaded.as_ref().map_err(|error| error.message.as_str())))
     })?;
+    let waiting = pending(global)?;
+    if !waiting.is_empty() {
+        let detail = format!(
+            "{} could not be recorded at the end; `lineage doctor --recover` does it now",
+            render::count(waiting.len() as u64, "session")
+        );
+        findings.push(Finding { name: "late-sessions", ok: false, detail });
+    }
     let report = Report {
         lineage: env!("CARGO_PKG_VERSION"),
         ok: findings.iter().all(|finding| finding.ok),

@@ -3,20 +3,21 @@
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
-use lineage_core::events::Run;
+use lineage_core::events::{Parameter, Run};
 use lineage_core::names::ModelName;
 use lineage_core::record::{
-    RecordRequest, Recorded, Warning, metrics_from_json, parameters_from_json,
+    RecordRequest, Recorded, Warning, metrics_from_json, parameters_from_json, policy,
 };
-use lineage_core::session::{complete, fail, start};
+use lineage_core::session::{Told, complete, fail, start};
 
 use crate::args::{DryRun, Global};
 use crate::commands::record;
 use crate::commands::session::warn;
 use crate::environment::{CaptureArgs, named_in};
 use crate::error::{CliError, ErrorKind};
-use crate::facts::{FactArgs, ResultArgs, in_file, skipped_warning};
+use crate::facts::{FactArgs, ResultArgs, in_file, read, skipped_warning};
 use crate::output::Output;
 use crate::program::{self, Child, Ended};
 use crate::settings;
@@ -90,6 +91,8 @@ pub(crate) fn run(
         registry: registry.as_deref(),
         files: files.path(),
     };
+    let artifact = request.artifact.as_deref();
+    let before = artifact.and_then(state);
     let ended = match child.run() {
         Ok(ended) => ended,
         Err(error) => {
@@ -101,9 +104,20 @@ pub(crate) fn run(
     };
     output.observer().listen_for_interrupts();
     let mut after = request.clone();
-    let (warnings, broken) = add_written(&mut after, files.path());
+    let (mut warnings, broken) = add_written(&mut after, files.path());
+    if let Some(path) = artifact.filter(|_| before.is_some() && before == artifact.and_then(state))
+    {
+        let message = format!("{} is as it was before the program ran", path.display());
+        warnings.push(Warning { code: "artifact-unwritten", message });
+    }
     let end = End { warnings, args, session, after, ended, global };
     end.record(broken, output)
+}
+
+/// What shows whether a file was written.
+fn state(path: &Path) -> Option<(u64, SystemTime)> {
+    let metadata = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+    Some((metadata.len(), metadata.modified().ok()?))
 }
 
 /// Starts the session: the data is hashed before the training.
@@ -116,11 +130,14 @@ fn begin(
     settings::writing(global, output, request.dry_run, |registry, settings, context| {
         let mut request = request.clone();
         request.schema = args.facts.tables.declared(Some(registry), context)?;
+        let datasets = request.datasets.len();
         let (named, command) = (named_in(&request), Some(args.command.as_slice()));
         let (capture, warnings) =
             args.capture.capture(named, command, settings, registry.layout())?;
         warn(&warnings, output);
         request.capture = capture;
+        // Rather now than after the training.
+        policy(settings, &request, datasets)?;
         // The program makes the artifact; of an earlier one nothing must be said.
         request.artifact = None;
         request.label = None;
@@ -137,7 +154,7 @@ fn end_failed(
     run: Option<Run>,
     global: &Global,
     output: &Output,
-) -> Result<(), CliError> {
+) -> Result<Told, CliError> {
     settings::writing(global, output, false, |registry, settings, context| {
         let mut request = RecordRequest::new(after.model.clone());
         request.metrics.clone_from(&after.metrics);
@@ -146,7 +163,7 @@ fn end_failed(
         request.run = run;
         let told = fail(registry, settings, session, Some(reason), &request, context)?;
         warn(&told.warnings, output);
-        Ok(())
+        Ok(told)
     })
 }
 
@@ -154,20 +171,51 @@ fn end_failed(
 /// else.
 fn add_written(request: &mut RecordRequest, files: &Path) -> (Vec<Warning>, Vec<CliError>) {
     let (mut warnings, mut broken) = (Vec::new(), Vec::new());
-    let written = |name: &str| std::fs::read(files.join(name)).ok().filter(|b| !b.is_empty());
-    if let Some(bytes) = written(program::METRICS) {
-        match metrics_from_json(&bytes).map_err(in_file(Path::new("LINEAGE_METRICS"))) {
-            Ok(found) => warnings.extend(skipped_warning(&request.add_metrics(found))),
-            Err(error) => broken.push(error),
+    match written(files, program::METRICS) {
+        Ok(None) => {}
+        Err(error) => broken.push(error),
+        Ok(Some(bytes)) => {
+            match metrics_from_json(&bytes).map_err(in_file(Path::new("LINEAGE_METRICS"))) {
+                Ok(found) => warnings.extend(skipped_warning(&request.add_metrics(found))),
+                Err(error) => broken.push(error),
+            }
         }
     }
-    if let Some(bytes) = written(program::PARAMS) {
-        match parameters_from_json(&bytes).map_err(in_file(Path::new("LINEAGE_PARAMS"))) {
-            Ok(found) => request.params.extend(found),
-            Err(error) => broken.push(error),
+    match written(files, program::PARAMS) {
+        Ok(None) => {}
+        Err(error) => broken.push(error),
+        Ok(Some(bytes)) => {
+            match parameters_from_json(&bytes).map_err(in_file(Path::new("LINEAGE_PARAMS"))) {
+                Ok(found) => {
+                    let known = |p: &Parameter| request.params.contains(p);
+                    let new: Vec<_> = found.into_iter().filter(|p| !known(p)).collect();
+                    request.params.extend(new);
+                }
+                Err(error) => broken.push(error),
+            }
         }
     }
     (warnings, broken)
+}
+
+/// Files that a program writes about itself are not larger.
+const WRITTEN_BYTES_MAX: u64 = 1 << 30;
+
+/// What the program wrote to a file; nothing when it wrote none, or nothing into it.
+fn written(files: &Path, name: &str) -> Result<Option<Vec<u8>>, CliError> {
+    let path = files.join(name);
+    let Ok(metadata) = std::fs::metadata(&path) else { return Ok(None) };
+    if metadata.is_file() && metadata.len() > WRITTEN_BYTES_MAX {
+        let message = format!("{name} has more than 1 GiB, and is not read");
+        return Err(CliError::new(ErrorKind::TooLarge, message));
+    }
+    Ok(Some(read(&path)?).filter(|bytes| !bytes.is_empty()))
+}
+
+/// What became of a session.
+enum Outcome {
+    Recorded(Box<Recorded>),
+    Failed(Told),
 }
 
 /// A program that ended, and what is known of its session.
@@ -187,54 +235,69 @@ impl End<'_> {
             Some(error) => Err(error),
             None => self.outcome(output),
         };
-        if !matches!(outcome, Ok(Some(_))) {
+        if !matches!(outcome, Ok(Outcome::Recorded(_))) {
             warn(&self.warnings, output);
         }
         let error = match outcome {
-            Ok(Some(mut recorded)) => {
+            Ok(Outcome::Recorded(mut recorded)) => {
                 recorded.warnings.append(&mut self.warnings);
                 show(&recorded, output)?;
                 return Ok(status);
             }
-            Ok(None) => return Ok(status),
+            Ok(Outcome::Failed(told)) => {
+                if output.is_json() {
+                    output.result("lineage.session-step/1", &told, &told.session, String::new)?;
+                }
+                return Ok(status);
+            }
             Err(error) => error,
         };
+        let kept = self.keep(&error);
         let failed = self.ended.exit_status() != 0;
         if !failed && !self.args.best_effort {
-            return Err(error);
+            let hint = error.hint.as_deref().map(|hint| format!("{hint}; ")).unwrap_or_default();
+            let hint = format!("{hint}the program itself ended well. {kept}");
+            return Err(error.hint(hint));
         }
         let hint = error.hint.as_deref().map(|hint| format!(" ({hint})")).unwrap_or_default();
-        output.warning(&format!("the session could not be recorded: {}{hint}", error.message));
-        self.after.remove_secrets();
-        let spooled = Spooled::new(self.session, &self.after, &self.ended);
-        match spooled.save(self.global) {
-            Ok(path) => output.warning(&format!(
-                "what is known of it was kept in {}; `lineage doctor --recover` records it",
-                path.display()
-            )),
-            Err(error) => output.warning(&error.message),
-        }
+        output.warning(&format!("the session is NOT recorded: {}{hint}", error.message));
+        output.warning(&kept);
         Ok(status)
     }
 
+    /// Keeps what is known of a session that could not be recorded, and says where.
+    fn keep(&mut self, error: &CliError) -> String {
+        self.after.remove_secrets();
+        let session = self.session.clone();
+        let spooled = Spooled::new(session, &self.after, &self.ended, &error.message);
+        match spooled.save(self.global) {
+            Ok(path) => format!(
+                "What is known of it was kept in {}; `lineage doctor --recover` in that place records it",
+                path.display()
+            ),
+            Err(text) => format!("What is known of it could not be kept in any place: {text}"),
+        }
+    }
+
     /// Completes or fails the session; a version or session that was made is returned.
-    fn outcome(&self, output: &Output) -> Result<Option<Recorded>, CliError> {
+    fn outcome(&self, output: &Output) -> Result<Outcome, CliError> {
         let Some(session) = &self.session else {
-            let message = "the session was never started".to_owned();
+            let message = "it could not be started before the program ran".to_owned();
             return Err(CliError::new(ErrorKind::Failure, message));
         };
         let run = Some(self.ended.run);
         if let Some(reason) = self.ended.reason() {
-            end_failed(session, &reason, &self.after, run, self.global, output)?;
+            let told = end_failed(session, &reason, &self.after, run, self.global, output)?;
             output.remark(&format!("Session {session} failed: {reason}"));
-            return Ok(None);
+            return Ok(Outcome::Failed(told));
         }
         settings::writing(self.global, output, false, |registry, settings, context| {
             let mut request = self.after.clone();
             // The data was named when the session started.
             request.datasets.clear();
             request.run = run;
-            Ok(Some(complete(registry, settings, session, &request, context)?))
+            let recorded = complete(registry, settings, session, &request, context)?;
+            Ok(Outcome::Recorded(Box::new(recorded)))
         })
     }
 }

@@ -81,7 +81,11 @@ fn add_document(
         None => None,
         Some(at) => Some(microseconds(&leaves.remove(at).1)?),
     };
+    let mut seen = BTreeSet::new();
     for (name, leaf) in leaves {
+        if !seen.insert(name.clone()) {
+            return Err(InputFileError::Json(format!("the key \"{name}\" occurs twice")));
+        }
         let text = leaf.trim_matches('"');
         let number = leaf == text || is_special(text);
         let Some(value) = MetricValue::parse(text).filter(|_| number) else {

@@ -146,7 +146,7 @@ pub(crate) fn record_begun(
         if request.dry_run { None } else { Some(owed::enter(registry, settings, context)?) };
     let before = begun.map_or(&[][..], |begun| &begun.datasets);
     let gathered = gather(registry, settings, request, before, context)?;
-    policy(settings, request, &gathered)?;
+    policy(settings, request, gathered.datasets.len())?;
     let unrepaired = in_flight.as_ref().map_or(&[][..], |flight| &flight.unrepaired);
     let (twins, mut warnings) = warnings::of(registry, request, &gathered, unrepaired)?;
     let metadata = match &gathered.artifact {
@@ -301,17 +301,17 @@ pub(crate) fn must_be_open(reader: &Reader<'_>, session: &str) -> Result<Trainin
     }
 }
 
-/// What the settings require of every session.
-fn policy(
+/// Refuses a session of so many datasets that has not all that the settings require.
+pub fn policy(
     settings: &Settings,
     request: &RecordRequest,
-    gathered: &Gathered,
+    datasets: usize,
 ) -> Result<(), RecordError> {
     let required = &settings.policies.training;
     let code = request.capture.as_ref().and_then(|capture| capture.code.as_ref());
     let missing = [
         (required.require_seed && request.seed.is_none(), "a seed (--seed N)"),
-        (required.require_datasets && gathered.datasets.is_empty(), "its data (--data ROLE=PATH)"),
+        (required.require_datasets && datasets == 0, "its data (--data ROLE=PATH)"),
         (
             required.require_environment && request.capture.is_none(),
             "its environment (--environment auto)",

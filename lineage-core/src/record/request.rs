@@ -93,12 +93,10 @@ pub enum RecordError {
         state: TrainingState,
     },
     /// What may be given once was given before with another value.
-    #[error("the {what} {name} of the session was given before as {earlier}")]
+    #[error("the {what} of the session was given before as {earlier}")]
     Given {
-        /// `parameter`, `dataset` or `seed`.
-        what: &'static str,
-        /// Which one.
-        name: String,
+        /// E.g. `parameter depth` or `seed`.
+        what: String,
         /// Its value.
         earlier: String,
     },

@@ -28,7 +28,7 @@ pub fn redact_tag(tag: &mut Tag) -> bool {
 
 /// Takes what looks like a secret out of a note, a source or a transformation; whether there was any.
 pub fn redact_text(text: &mut String) -> bool {
-    replace(text, redaction::without_shapes)
+    replace(text, redaction::without_secrets)
 }
 
 fn replace(text: &mut String, safe: impl Fn(&str) -> String) -> bool {

@@ -15,6 +15,7 @@ use crate::events::{
     DatasetUse, Event, SessionFacts, SessionFailed, SessionStarted, SessionUpdated,
 };
 use crate::fingerprint::{FingerprintError, Input, Readings, fingerprint_unless_known};
+use crate::layout::Layout;
 use crate::names::ModelName;
 use crate::objects::{self, ObjectError};
 use crate::owed;
@@ -207,7 +208,10 @@ fn not_given_before(
     {
         None => Ok(true),
         Some(earlier) if earlier == value => Ok(false),
-        Some(earlier) => Err(RecordError::Given { what, name: name.to_owned(), earlier }),
+        Some(earlier) => {
+            let what = format!("{what} {name}").trim_end().to_owned();
+            Err(RecordError::Given { what, earlier })
+        }
     };
     let mut datasets = Vec::new();
     for dataset in facts.datasets {
@@ -245,10 +249,22 @@ fn merged(
     let named: Option<PathBuf> = known.artifact.as_deref().map(|path| layout.absolute(path));
     request.artifact = request.artifact.or(named);
     for parameter in &known.params {
-        if !request.params.contains(parameter) {
-            request.params.push(parameter.clone());
+        match request.params.iter().find(|later| later.name == parameter.name) {
+            Some(later) if later.text != parameter.text => {
+                let what = format!("parameter {}", parameter.name);
+                return Err(RecordError::Given { what, earlier: parameter.text.clone() });
+            }
+            Some(_) => {}
+            None => request.params.push(parameter.clone()),
         }
     }
+    if let (Some(earlier), Some(later)) = (&known.seed, &request.seed)
+        && earlier != later
+    {
+        let (what, earlier) = ("seed".to_owned(), earlier.clone());
+        return Err(RecordError::Given { what, earlier });
+    }
+    leave_out_known(layout, &known.datasets, &mut request)?;
     for metric in &known.metrics {
         let name = metric.full_name();
         if !request.metrics.iter().any(|later| later.full_name() == name) {
@@ -274,6 +290,34 @@ fn merged(
         own.extend(later.into_iter().filter(|name| !earlier.contains(name)));
     }
     Ok(request)
+}
+
+/// Data that the session knows already is looked at again in any case; under its key nothing else can be
+/// given.
+fn leave_out_known(
+    layout: &Layout,
+    known: &[DatasetUse],
+    request: &mut RecordRequest,
+) -> Result<(), RecordError> {
+    let mut others = Vec::new();
+    for dataset in std::mem::take(&mut request.datasets) {
+        let path = layout.recorded(&dataset.path)?;
+        let name = dataset
+            .name
+            .as_ref()
+            .map_or(path.rsplit('/').next().unwrap_or_default(), |name| name.as_str());
+        let same = known.iter().find(|k| k.role == dataset.role && k.name.as_str() == name);
+        match same {
+            None => others.push(dataset),
+            Some(known) if known.path == path => {}
+            Some(known) => {
+                let what = format!("dataset {}:{}", known.role, known.name);
+                return Err(RecordError::Given { what, earlier: known.path.clone() });
+            }
+        }
+    }
+    request.datasets = others;
+    Ok(())
 }
 
 /// Hashes the data of a session once more, so that a change during the training is seen.

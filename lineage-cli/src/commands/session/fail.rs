@@ -5,6 +5,7 @@ use lineage_core::session::fail;
 use super::{SessionArg, nameless, show};
 use crate::args::Global;
 use crate::error::CliError;
+use crate::facts::usage;
 use crate::output::Output;
 use crate::settings;
 
@@ -21,6 +22,9 @@ pub(crate) struct FailArgs {
 
 pub(crate) fn run(args: &FailArgs, global: &Global, output: &mut Output) -> Result<(), CliError> {
     let id = args.session.id()?;
+    if args.reason.trim().is_empty() {
+        return Err(usage("the reason is empty").hint("say why in a few words: --reason TEXT"));
+    }
     let mut request = nameless()?;
     request.dry_run = args.session.dry_run.dry_run;
     let dry_run = request.dry_run;
