@@ -199,6 +199,8 @@ fn a_second_training_is_compared_and_nothing_is_recorded() {
     let near =
         r#"echo x$$ > models/again.bin; echo '{"test": {"auc": 0.9004}}' > "$LINEAGE_METRICS""#;
     assert_eq!(verdict(run(near, &["--tolerance", "0.001", "--exit-code"]).ok()), "metrics-equal");
+    let steps = r#"echo x$$ > models/again.bin; printf '{"step":2,"test":{"auc":0.9004}}\n{"step":1,"test":{"auc":0.1}}\n' > "$LINEAGE_METRICS""#;
+    assert_eq!(verdict(run(steps, &["--tolerance", "0.001"]).ok()), "metrics-equal");
     assert_eq!(verdict(run(near, &["--exit-code"]).code(10)), "differs");
     let lines = r#"echo y$$ > models/again.bin
         printf '{"test.auc": 0.1}\n{"test.auc": 0.9}\n' > models/metrics.json"#;

@@ -1,7 +1,15 @@
 //! A program that we start for the user: its input and output are ours, and so are its signals.
 
-use std::io;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
+use std::time::SystemTime;
+use std::{fs, io};
+
+/// Files of a folder beyond this many are not watched.
+const FILES_MAX: usize = 100_000;
+
+/// A file: its path, size, time and number.
+type FileState = (PathBuf, u64, Option<SystemTime>, [i64; 3]);
 
 /// Runs the command to its end. Signals that ask this process to end are passed on to it; how it then ends
 /// is up to the command.
@@ -63,4 +71,36 @@ pub(crate) fn exit_status(status: ExitStatus) -> i32 {
         return 128 + signal;
     }
     status.code().unwrap_or(1)
+}
+
+/// What changes when somebody writes there: of each file its size, times and number.
+pub(crate) fn written_state(path: &Path) -> Vec<FileState> {
+    let mut found = Vec::new();
+    let mut open = vec![path.to_owned()];
+    while let Some(path) = open.pop() {
+        let Ok(metadata) = fs::metadata(&path) else { continue };
+        if metadata.is_dir() {
+            let entries = fs::read_dir(&path).into_iter().flatten().flatten();
+            open.extend(entries.map(|entry| entry.path()));
+        } else {
+            let identity = identity(&metadata);
+            found.push((path, metadata.len(), metadata.modified().ok(), identity));
+        }
+        if found.len() > FILES_MAX {
+            break;
+        }
+    }
+    found.sort();
+    found
+}
+
+#[cfg(unix)]
+fn identity(metadata: &fs::Metadata) -> [i64; 3] {
+    use std::os::unix::fs::MetadataExt as _;
+    [metadata.ino().cast_signed(), metadata.ctime(), metadata.ctime_nsec()]
+}
+
+#[cfg(not(unix))]
+fn identity(_: &fs::Metadata) -> [i64; 3] {
+    [0; 3]
 }

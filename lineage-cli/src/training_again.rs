@@ -1,10 +1,8 @@
 //! A training that is run again, and the model that it writes beside the recorded one.
 
 use std::ffi::OsString;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::time::SystemTime;
 
 use lineage_core::context::Context;
 use lineage_core::digest::Sha256;
@@ -22,8 +20,6 @@ use crate::{child, render};
 
 /// A file of metrics is a summary.
 const METRICS_BYTES_MAX: u64 = 64 * 1024 * 1024;
-/// Files of an artifact beyond this many are not watched.
-const FILES_MAX: usize = 100_000;
 
 /// What to run, and what to look at afterwards.
 pub(crate) struct Wanted<'a> {
@@ -113,7 +109,7 @@ pub(crate) fn run(
     };
     refuse_served(registry, &path)?;
     let absolute = layout.absolute(&path);
-    let before = (state(&absolute), wanted.metrics_file.map(state));
+    let before = (child::written_state(&absolute), wanted.metrics_file.map(child::written_state));
     let scratch = tempfile::tempdir().map_err(|error| {
         let message = format!("no temporary folder for metrics could be made: {error}");
         CliError::new(ErrorKind::Failure, message)
@@ -121,14 +117,14 @@ pub(crate) fn run(
     let metrics_path = scratch.path().join("metrics.json");
     start(wanted.command, &metrics_path)?;
     output.observer().listen_for_interrupts();
-    if state(&absolute) == before.0 {
+    if child::written_state(&absolute) == before.0 {
         let message = format!("the command ended well and did not write {path}");
         return Err(CliError::new(ErrorKind::Failure, message)
             .hint("--artifact PATH says where it writes the model"));
     }
     let mut metrics = read_metrics(&metrics_path)?;
     if let Some(file) = wanted.metrics_file {
-        if Some(state(file)) == before.1 {
+        if Some(child::written_state(file)) == before.1 {
             output.warning(&format!("the command did not write {}", file.display()));
         } else {
             metrics.extend(read_metrics(file)?);
@@ -185,55 +181,11 @@ fn start(command: &[OsString], metrics_path: &Path) -> Result<(), CliError> {
     }
 }
 
-/// Metrics as one JSON object, or as one object a line of which the last value of each counts.
+/// The value of each metric in a file that may be empty.
 fn read_metrics(path: &Path) -> Result<Vec<Metric>, CliError> {
     let bytes = lineage_core::files::read_small(path, METRICS_BYTES_MAX)?.unwrap_or_default();
     if bytes.trim_ascii().is_empty() {
         return Ok(Vec::new());
     }
-    let whole = metrics_from_json(&bytes);
-    let lines = || bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
-    if whole.is_ok() || lines().count() < 2 {
-        return Ok(whole.map_err(in_file(path))?.metrics);
-    }
-    let mut last: Vec<Metric> = Vec::new();
-    for line in lines() {
-        for metric in metrics_from_json(line).map_err(in_file(path))?.metrics {
-            last.retain(|known| known.full_name() != metric.full_name());
-            last.push(metric);
-        }
-    }
-    Ok(last)
-}
-
-/// What changes when somebody writes there: of each file its size, times and number.
-fn state(path: &Path) -> Vec<(PathBuf, u64, Option<SystemTime>, [i64; 3])> {
-    let mut found = Vec::new();
-    let mut open = vec![path.to_owned()];
-    while let Some(path) = open.pop() {
-        let Ok(metadata) = fs::metadata(&path) else { continue };
-        if metadata.is_dir() {
-            let entries = fs::read_dir(&path).into_iter().flatten().flatten();
-            open.extend(entries.map(|entry| entry.path()));
-        } else {
-            let identity = identity(&metadata);
-            found.push((path, metadata.len(), metadata.modified().ok(), identity));
-        }
-        if found.len() > FILES_MAX {
-            break;
-        }
-    }
-    found.sort();
-    found
-}
-
-#[cfg(unix)]
-fn identity(metadata: &fs::Metadata) -> [i64; 3] {
-    use std::os::unix::fs::MetadataExt as _;
-    [metadata.ino().cast_signed(), metadata.ctime(), metadata.ctime_nsec()]
-}
-
-#[cfg(not(unix))]
-fn identity(_: &fs::Metadata) -> [i64; 3] {
-    [0; 3]
+    Ok(metrics_from_json(&bytes).map_err(in_file(path))?.values())
 }

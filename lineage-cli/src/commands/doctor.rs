@@ -16,14 +16,14 @@ use crate::{render, settings};
 /// Paste its output into bug reports.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  lineage doctor\n  lineage doctor --rebuild   # make edited tables again from the log\n  lineage doctor --recover   # record what `run --best-effort` could not"
+    after_help = "Examples:\n  lineage doctor\n  lineage doctor --rebuild   # make edited tables again from the log\n  lineage doctor --recover   # record what `lineage run` could not"
 )]
 pub(crate) struct DoctorArgs {
     /// Make the tables again from the log (after `lineage verify` found edited rows); a copy of the
     /// database is kept in .lineage/backups
     #[arg(long)]
     rebuild: bool,
-    /// Record the sessions that `lineage run --best-effort` kept for later
+    /// Record the sessions that `lineage run` could not record when they ended
     #[arg(long)]
     recover: bool,
     #[command(flatten)]

@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::SystemTime;
 
 use lineage_core::events::{Parameter, Run};
 use lineage_core::names::ModelName;
@@ -13,6 +12,7 @@ use lineage_core::record::{
 use lineage_core::session::{Told, complete, fail, start};
 
 use crate::args::{DryRun, Global};
+use crate::child;
 use crate::commands::record;
 use crate::commands::session::warn;
 use crate::environment::{CaptureArgs, named_in};
@@ -28,7 +28,8 @@ use crate::spool::Spooled;
 /// The program's output and exit status are its own; signals are passed on to it. It finds LINEAGE_SESSION,
 /// and LINEAGE_METRICS and LINEAGE_PARAMS: files that it may write, as JSON or NDJSON with steps. A program
 /// that fails leaves a failed session. When it succeeds and cannot be recorded, the exit status is that of the
-/// error; with --best-effort it is 0, and `lineage doctor --recover` records the session later.
+/// error, or 0 with --best-effort. What is known of the session is kept in either case, and `lineage doctor
+/// --recover` records it later.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  \
     lineage run fraud --data training=data/train.csv --artifact models/v3 -- python train.py\n  \
@@ -42,7 +43,7 @@ pub(crate) struct RunArgs {
     facts: FactArgs,
     #[command(flatten)]
     result: ResultArgs,
-    /// Never let the recording fail the training: keep what was not recorded for later
+    /// Never let the recording fail the training, nor keep it from starting
     #[arg(long)]
     best_effort: bool,
     #[command(flatten)]
@@ -92,7 +93,7 @@ pub(crate) fn run(
         files: files.path(),
     };
     let artifact = request.artifact.as_deref();
-    let before = artifact.and_then(state);
+    let before = artifact.map(child::written_state).unwrap_or_default();
     let ended = match child.run() {
         Ok(ended) => ended,
         Err(error) => {
@@ -105,19 +106,14 @@ pub(crate) fn run(
     output.observer().listen_for_interrupts();
     let mut after = request.clone();
     let (mut warnings, broken) = add_written(&mut after, files.path());
-    if let Some(path) = artifact.filter(|_| before.is_some() && before == artifact.and_then(state))
+    if let Some(path) =
+        artifact.filter(|path| !before.is_empty() && before == child::written_state(path))
     {
         let message = format!("{} is as it was before the program ran", path.display());
         warnings.push(Warning { code: "artifact-unwritten", message });
     }
     let end = End { warnings, args, session, after, ended, global };
     end.record(broken, output)
-}
-
-/// What shows whether a file was written.
-fn state(path: &Path) -> Option<(u64, SystemTime)> {
-    let metadata = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
-    Some((metadata.len(), metadata.modified().ok()?))
 }
 
 /// Starts the session: the data is hashed before the training.

@@ -42,6 +42,26 @@ pub struct NamedMetrics {
     pub skipped: Vec<String>,
 }
 
+impl NamedMetrics {
+    /// The value of each metric: what was given without a step, else that of its last step.
+    pub fn values(mut self) -> Vec<Metric> {
+        add_last_values(&mut self.series, &mut self.metrics);
+        self.metrics
+    }
+}
+
+/// Brings points into their order, and gives each metric without a value that of its last step.
+pub(super) fn add_last_values(series: &mut SeriesByName, metrics: &mut Vec<Metric>) {
+    for (name, points) in series {
+        points.sort_by_key(|point| (point.step, point.time_us));
+        let known = metrics.iter().any(|metric| metric.full_name() == *name);
+        if let (Some(last), false) = (points.last(), known) {
+            let MetricName { split, name } = name.clone();
+            metrics.push(Metric { split, name, value: MetricValue(last.value) });
+        }
+    }
+}
+
 /// Reads a JSON object of metrics, or several of them with steps (`docs/formats/metric-series.md`).
 /// Nested objects join their keys with dots, so that `{"validation": {"auc": 0.9}}` is
 /// `validation.auc`. `NaN` and `Infinity`, which Python writes without quotes, are understood.

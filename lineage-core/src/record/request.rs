@@ -10,13 +10,13 @@ use super::inputs::{self, InputFileError, NamedMetrics, SeriesByName};
 use super::secrets;
 use crate::context::Timestamp;
 use crate::environment::Capture;
-use crate::events::{Claims, Metric, MetricValue, Parameter, RowRange, Run, SchemaSource, Tag};
+use crate::events::{Claims, Metric, Parameter, RowRange, Run, SchemaSource, Tag};
 use crate::files::FileError;
 use crate::fingerprint::{FingerprintError, StandIn, Table, TableOptions};
 use crate::inspect::{InspectError, Verdict};
 use crate::layout::LayoutError;
 use crate::lookup::LookupError;
-use crate::names::{DatasetName, Label, MetricName, ModelName, NameError, Reference, Role};
+use crate::names::{DatasetName, Label, ModelName, NameError, Reference, Role};
 use crate::readers::schema::{DeclaredColumn, SchemaError, columns_from_file};
 use crate::store::{StoreError, TrainingState};
 
@@ -335,14 +335,7 @@ impl RecordRequest {
     /// Brings lists into their canonical order, takes secrets away and refuses what is given twice.
     pub fn normalise(&mut self) -> Result<(), RecordError> {
         self.remove_secrets();
-        for (name, points) in &mut self.series {
-            points.sort_by_key(|point| (point.step, point.time_us));
-            let known = self.metrics.iter().any(|metric| metric.full_name() == *name);
-            if let (Some(last), false) = (points.last(), known) {
-                let MetricName { split, name } = name.clone();
-                self.metrics.push(Metric { split, name, value: MetricValue(last.value) });
-            }
-        }
+        inputs::add_last_values(&mut self.series, &mut self.metrics);
         self.metrics.sort_by_key(Metric::full_name);
         self.params.sort_by(|a, b| a.name.cmp(&b.name));
         self.tags.sort_by(|a, b| a.name.cmp(&b.name));

@@ -48,20 +48,28 @@ pub struct Fold {
 /// The number of differing rows of one table that are named one by one.
 const ROWS_NAMED_MAX: usize = 20;
 
+/// A private database that lives as long as the connection, with that of the registry as `live`. What is
+/// not in it is found in the live one.
+pub(super) fn private_beside(registry: &Registry) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_URI
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let path = registry.layout().database();
+    let located = |error| StoreError::sqlite(error, &path);
+    let connection = Connection::open_with_flags("", flags).map_err(located)?;
+    let mode = if registry.access() == Access::Immutable { "immutable=1" } else { "mode=ro" };
+    connection.execute("ATTACH ?1 AS live", [uri(&path, mode)]).map_err(located)?;
+    Ok(connection)
+}
+
 impl Fold {
     /// Reads the whole log of `registry` and checks it, as far as it can be read.
     pub fn of(registry: &Registry) -> Result<(Fold, Vec<LogProblem>), StoreError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-            | OpenFlags::SQLITE_OPEN_CREATE
-            | OpenFlags::SQLITE_OPEN_URI
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let layout = registry.layout().clone();
         let path = layout.database();
         let located = |error| StoreError::sqlite(error, &path);
-        // An empty name is a private database that lives as long as the connection.
-        let connection = Connection::open_with_flags("", flags).map_err(located)?;
-        let mode = if registry.access() == Access::Immutable { "immutable=1" } else { "mode=ro" };
-        connection.execute("ATTACH ?1 AS live", [uri(&path, mode)]).map_err(located)?;
+        let connection = private_beside(registry)?;
         connection.execute_batch("BEGIN").map_err(located)?;
         schema::create_projections(&connection).map_err(located)?;
         let id = registry.id().to_owned();

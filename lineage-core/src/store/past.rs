@@ -3,12 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 use serde::Serialize;
 
 use super::apply;
 use super::error::StoreError;
-use super::open::{Access, Registry, uri};
+use super::fold::private_beside;
+use super::open::Registry;
 use super::query::{Reader, int};
 use super::schema;
 use crate::context::Timestamp;
@@ -163,18 +164,10 @@ fn entry_of(reader: &Reader<'_>, seq: u64) -> Result<Entry, StoreError> {
 }
 
 fn open(registry: &Registry, at: At, model: Option<&ModelName>) -> Result<Past, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_URI
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let layout = registry.layout().clone();
     let path = layout.database();
     let located = |error| StoreError::sqlite(error, &path);
-    // An empty name is a private database that lives as long as the connection. What is not in it is
-    // found in the live one.
-    let connection = Connection::open_with_flags("", flags).map_err(located)?;
-    let mode = if registry.access() == Access::Immutable { "immutable=1" } else { "mode=ro" };
-    connection.execute("ATTACH ?1 AS live", [uri(&path, mode)]).map_err(located)?;
+    let connection = private_beside(registry)?;
     connection.pragma_update(None, "foreign_keys", false).map_err(located)?;
     connection.execute_batch("BEGIN").map_err(located)?;
     schema::create_projections(&connection).map_err(located)?;
