@@ -73,12 +73,11 @@ fn leaves_of(
         let batch = batch?;
         let batch = batch.slice(0, batch.num_rows().min(left));
         left -= batch.num_rows();
-        for ((grid, array), column) in
-            grids.iter_mut().zip(batch.columns()).zip(&table.digest.columns)
-        {
-            let wrong = |problem| TableError::Cell { column: column.name.clone(), problem };
-            grid.push(array).map_err(wrong)?;
-        }
+        let mut pairs: Vec<_> = grids.iter_mut().zip(batch.columns()).collect();
+        ColumnGrid::push(&mut pairs).map_err(|(place, problem)| TableError::Cell {
+            column: table.digest.columns[place].name.clone(),
+            problem,
+        })?;
         if left == 0 {
             break;
         }

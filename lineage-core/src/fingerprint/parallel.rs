@@ -16,7 +16,9 @@ use super::content::ContentError;
 use crate::context::Observer;
 use crate::files::FileError;
 use crate::profile::{BlockProfile, BlockProfiler, ColumnProfile, ColumnProfiler, ProfileError};
-use crate::table::{BLOCK_ROWS, ColumnGrid, ColumnKind, ColumnLeaves, TableError, check_columns};
+use crate::table::{
+    BLOCK_ROWS, ColumnGrid, ColumnKind, ColumnLeaves, TOGETHER, TableError, check_columns,
+};
 
 /// The columns of a table by name and kind.
 pub(super) type Columns = [(String, ColumnKind)];
@@ -95,11 +97,16 @@ impl ColumnWork {
         ColumnWork { grid: ColumnGrid::new(kind.clone()), profiler }
     }
 
-    fn push(&mut self, name: &str, array: &ArrayRef) -> Result<(), ContentError> {
-        let wrong = |problem| TableError::Cell { column: name.to_owned(), problem };
-        self.grid.push(array).map_err(wrong)?;
-        if let Some(profiler) = &mut self.profiler {
-            profiler.push(self.grid.kind(), array)?;
+    /// Takes the next rows of some columns: arrays of one length, each with the column's name.
+    fn push(columns: &mut [(&mut ColumnWork, &str, &ArrayRef)]) -> Result<(), ContentError> {
+        let grids = columns.iter_mut().map(|(work, _, array)| (&mut work.grid, *array));
+        ColumnGrid::push(&mut grids.collect::<Vec<_>>()).map_err(|(place, problem)| {
+            TableError::Cell { column: columns[place].1.to_owned(), problem }
+        })?;
+        for (work, _, array) in columns {
+            if let Some(profiler) = &mut work.profiler {
+                profiler.push(work.grid.kind(), array)?;
+            }
         }
         Ok(())
     }
@@ -220,9 +227,10 @@ where
         for batch in read(run)? {
             check_interrupted(job.observer)?;
             let batch = batch?;
-            let arrays = works.iter_mut().zip(batch.columns()).zip(job.columns);
-            for ((work, array), (name, _)) in arrays {
-                work.push(name, array)?;
+            let columns = works.iter_mut().zip(job.columns).zip(batch.columns());
+            let columns = columns.map(|((work, (name, _)), array)| (work, name.as_str(), array));
+            for together in columns.collect::<Vec<_>>().chunks_mut(TOGETHER) {
+                ColumnWork::push(together)?;
             }
         }
         Ok(works.into_iter().map(ColumnWork::finish).collect())
@@ -256,11 +264,10 @@ fn finished(job: &Job<'_>, profilers: Vec<ColumnProfiler>) -> Vec<ColumnProfile>
     }
 }
 
-/// A column and the piece that it takes next.
+/// Columns that are hashed together, and the piece that they take next.
 struct Turn {
     next: u64,
-    work: ColumnWork,
-    profiler: ColumnProfiler,
+    columns: Vec<(ColumnWork, ColumnProfiler)>,
 }
 
 /// The rows of a piece: for each column an array, or nothing when the column is not to be hashed.
@@ -286,11 +293,14 @@ pub(super) fn in_order<P>(
     decode: impl Fn(P) -> Result<Decoded, ContentError> + Sync,
 ) -> Result<Hashed, ContentError> {
     let rows = AtomicU64::new(0);
-    let turn = |((_, kind), profiler): (&(String, ColumnKind), _)| {
-        let work = ColumnWork::new(job, kind);
-        (Mutex::new(Turn { next: 0, work, profiler }), Condvar::new())
+    let turn = |kinds: &Columns| {
+        let column = |(_, kind): &(String, ColumnKind)| {
+            (ColumnWork::new(job, kind), ColumnProfiler::new(kind.clone()))
+        };
+        let turn = Turn { next: 0, columns: kinds.iter().map(column).collect() };
+        (Mutex::new(turn), Condvar::new())
     };
-    let turns: Vec<_> = job.columns.iter().zip(profilers(job)).map(turn).collect();
+    let turns: Vec<_> = job.columns.chunks(TOGETHER).map(turn).collect();
     let failure = Failure::none();
     let source = Mutex::new((0, Some(next)));
     let take = || {
@@ -307,9 +317,8 @@ pub(super) fn in_order<P>(
         check_interrupted(job.observer)?;
         let decoded = decode(piece)?;
         rows.fetch_add(decoded.rows as u64, Ordering::Relaxed);
-        for (((turn, taken), array), (name, _)) in
-            turns.iter().zip(decoded.columns).zip(job.columns)
-        {
+        let parts = decoded.columns.chunks(TOGETHER).zip(job.columns.chunks(TOGETHER));
+        for ((turn, taken), (arrays, names)) in turns.iter().zip(parts) {
             let mut turn = lock(turn);
             while turn.next != index {
                 if failure.is_before(index) {
@@ -317,11 +326,13 @@ pub(super) fn in_order<P>(
                 }
                 turn = taken.wait(turn).unwrap_or_else(|poisoned| poisoned.into_inner());
             }
-            if let Some(array) = array {
-                turn.work.push(name, &array)?;
-                for block in turn.work.profiled() {
-                    turn.profiler.absorb(block);
-                }
+            let works = turn.columns.iter_mut().zip(names).zip(arrays);
+            let hashed = works.filter_map(|(((work, _), (name, _)), array)| {
+                array.as_ref().map(|array| (work, name.as_str(), array))
+            });
+            ColumnWork::push(&mut hashed.collect::<Vec<_>>())?;
+            for (work, profiler) in &mut turn.columns {
+                work.profiled().into_iter().for_each(|block| profiler.absorb(block));
             }
             turn.next += 1;
             taken.notify_all();
@@ -354,11 +365,12 @@ pub(super) fn in_order<P>(
     let (mut leaves, mut profilers) = (Vec::new(), Vec::new());
     for (turn, _) in turns {
         let turn = turn.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let (column, blocks) = turn.work.finish();
-        let mut profiler = turn.profiler;
-        blocks.into_iter().for_each(|block| profiler.absorb(block));
-        leaves.push(column);
-        profilers.push(profiler);
+        for (work, mut profiler) in turn.columns {
+            let (column, blocks) = work.finish();
+            blocks.into_iter().for_each(|block| profiler.absorb(block));
+            leaves.push(column);
+            profilers.push(profiler);
+        }
     }
     Ok(Hashed { rows: rows.into_inner(), leaves, profiles: finished(job, profilers) })
 }

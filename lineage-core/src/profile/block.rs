@@ -180,8 +180,7 @@ impl BlockProfiler {
             profile.moments = with_number!(self.kind, number => Moments::of_counts(finite, number));
             profile.ranks = Some(Ranks::exact(pairs));
         } else {
-            let least = keys.iter().copied().min().unwrap_or(0);
-            let greatest = keys.iter().copied().max().unwrap_or(0);
+            let (least, greatest) = least_and_greatest(keys);
             profile.extremes = Extremes::Keys(least, greatest);
             let is_float = matches!(self.kind, ColumnKind::Float32 | ColumnKind::Float64);
             profile.moments = if is_float && (least == MINUS_INFINITY || greatest == INFINITY) {
@@ -208,6 +207,21 @@ impl BlockProfiler {
         profile.others_at_most = counted.others_at_most;
         profile.registers = counted.registers;
     }
+}
+
+/// Compared in lanes, so that one comparison need not wait for another.
+fn least_and_greatest(keys: &[u64]) -> (u64, u64) {
+    const LANES: usize = 4;
+    let (mut least, mut greatest) = ([u64::MAX; LANES], [0; LANES]);
+    let (chunks, rest) = keys.as_chunks::<LANES>();
+    for chunk in chunks {
+        for lane in 0..LANES {
+            least[lane] = least[lane].min(chunk[lane]);
+            greatest[lane] = greatest[lane].max(chunk[lane]);
+        }
+    }
+    let least = least.iter().chain(rest).copied().fold(u64::MAX, u64::min);
+    (least, greatest.iter().chain(rest).copied().fold(0, u64::max))
 }
 
 fn ends(pairs: &[(u64, u64)]) -> Extremes {

@@ -8,9 +8,9 @@ pub(super) const FEW: usize = 1024;
 /// Values that are remembered at most: the first `FEW`, and those that may turn out to be frequent.
 const REMEMBERED: usize = 2 * FEW;
 const SLOTS: usize = 4096;
-const BUCKETS: usize = 4096;
-/// A value is remembered once its bucket has so many: twice what it has when 65,536 rows are all
-/// different.
+const BUCKETS: usize = 8192;
+/// A value is remembered once its bucket has so many: four times what it has when 65,536 rows are all
+/// different, which none of them reaches by chance.
 const FREQUENT: u32 = 32;
 /// Frequent values of a block that are handed on.
 const LISTED: usize = 256;

@@ -101,19 +101,40 @@ pub(super) fn put_column(hasher: &mut Hasher, name: &str, kind: &ColumnKind) {
 }
 
 /// The leaf that is being filled.
+#[derive(Default)]
 struct Leaf {
     hasher: Hasher,
+    /// Bytes that the hasher has not seen, so that it can take them together with those of other columns.
+    waiting: Vec<u8>,
     size_bytes: u64,
     rows: u32,
     nulls: u32,
 }
 
-impl Sink for Leaf {
-    fn put(&mut self, bytes: &[u8]) {
-        self.hasher.update(bytes);
-        self.size_bytes += bytes.len() as u64;
+/// More bytes than this do not wait: long strings.
+const WAITING_BYTES_MAX: usize = 128 * 1024;
+
+impl Leaf {
+    fn hash(&mut self) {
+        self.hasher.update(&self.waiting);
+        self.waiting.clear();
     }
 }
+
+impl Sink for Leaf {
+    fn put(&mut self, bytes: &[u8]) {
+        self.size_bytes += bytes.len() as u64;
+        if self.waiting.len() + bytes.len() <= WAITING_BYTES_MAX {
+            self.waiting.extend_from_slice(bytes);
+        } else {
+            self.hash();
+            self.hasher.update(bytes);
+        }
+    }
+}
+
+/// So many columns are encoded and hashed together (see [`Hasher::update_together`]).
+pub(crate) const TOGETHER: usize = 4;
 
 /// One column's part of the grid, from a row that begins a block.
 pub(crate) struct ColumnGrid {
@@ -131,8 +152,7 @@ impl ColumnGrid {
         let mut prefix = vec![0];
         prefix.extend_from_slice(kind.to_string().as_bytes());
         prefix.push(0);
-        let leaf = Leaf { hasher: Hasher::new(), size_bytes: 0, rows: 0, nulls: 0 };
-        let strip = Strip::new(&kind);
+        let (strip, leaf) = (Strip::new(&kind), Leaf::default());
         ColumnGrid { kind, prefix, strip, leaf, leaves: Vec::new(), rows: 0, nulls: 0 }
     }
 
@@ -140,33 +160,63 @@ impl ColumnGrid {
         &self.kind
     }
 
-    /// Takes the next rows, of any physical type that has the column's kind.
-    pub(crate) fn push(&mut self, array: &ArrayRef) -> Result<(), CellError> {
+    /// Takes the next rows of some columns: arrays of one length, of any physical type that has the
+    /// column's kind. An error comes with the place of its column.
+    pub(crate) fn push(
+        columns: &mut [(&mut ColumnGrid, &ArrayRef)],
+    ) -> Result<(), (usize, CellError)> {
+        for (index, together) in columns.chunks_mut(TOGETHER).enumerate() {
+            Self::push_together(together)
+                .map_err(|(place, problem)| (index * TOGETHER + place, problem))?;
+        }
+        Ok(())
+    }
+
+    fn push_together(
+        columns: &mut [(&mut ColumnGrid, &ArrayRef)],
+    ) -> Result<(), (usize, CellError)> {
+        let end = columns.first().map_or(0, |(_, array)| array.len());
         let mut at = 0;
-        while at < array.len() {
-            let rows = self.strip.room().min(array.len() - at);
-            let slice = plain(&array.slice(at, rows))?;
-            let nulls = slice.logical_nulls();
-            if self.leaf.rows == 0 {
-                self.leaf.hasher.update(&self.prefix);
+        while at < end {
+            let room = columns.iter().map(|(grid, _)| grid.strip.room()).min();
+            let rows = room.unwrap_or(STRIP_ROWS).min(end - at);
+            for (place, (grid, array)) in columns.iter_mut().enumerate() {
+                grid.encode(&array.slice(at, rows)).map_err(|problem| (place, problem))?;
             }
-            self.strip.push(&slice, nulls.as_ref(), &mut self.leaf)?;
-            self.leaf.rows += rows as u32;
-            self.leaf.nulls += nulls.map_or(0, |nulls| nulls.null_count()) as u32;
-            if self.strip.room() == 0 {
-                self.strip.finish(&mut self.leaf);
-                if u64::from(self.leaf.rows) == BLOCK_ROWS {
-                    self.end_block();
+            let leaves = columns.iter_mut().map(|(grid, _)| &mut grid.leaf);
+            Hasher::update_together(leaves.map(|leaf| (&mut leaf.hasher, &*leaf.waiting)));
+            for (grid, _) in &mut *columns {
+                grid.leaf.waiting.clear();
+                if u64::from(grid.leaf.rows) == BLOCK_ROWS {
+                    grid.end_block();
                 }
             }
             at += rows;
+        }
+        // Of many columns this would be much memory.
+        columns.iter_mut().for_each(|(grid, _)| grid.leaf.waiting = Vec::new());
+        Ok(())
+    }
+
+    /// Takes the next rows, at most as many as the strip has room for.
+    fn encode(&mut self, array: &ArrayRef) -> Result<(), CellError> {
+        let array = plain(array)?;
+        let nulls = array.logical_nulls();
+        if self.leaf.rows == 0 {
+            self.leaf.hasher.update(&self.prefix);
+        }
+        self.strip.push(&array, nulls.as_ref(), &mut self.leaf)?;
+        self.leaf.rows += array.len() as u32;
+        self.leaf.nulls += nulls.map_or(0, |nulls| nulls.null_count()) as u32;
+        if self.strip.room() == 0 {
+            self.strip.finish(&mut self.leaf);
         }
         Ok(())
     }
 
     fn end_block(&mut self) {
-        let next = Leaf { hasher: Hasher::new(), size_bytes: 0, rows: 0, nulls: 0 };
-        let Leaf { mut hasher, size_bytes, rows, nulls } = std::mem::replace(&mut self.leaf, next);
+        self.leaf.hash();
+        let Leaf { mut hasher, size_bytes, rows, nulls, .. } = std::mem::take(&mut self.leaf);
         hasher.update(&rows.to_le_bytes());
         hasher.update(&nulls.to_le_bytes());
         hasher.update(&size_bytes.to_le_bytes());
@@ -233,10 +283,11 @@ pub fn digest_batches<E: From<TableError>>(
     for batch in batches {
         let batch = batch?;
         check_columns(&columns, batch.schema_ref())?;
-        for ((grid, array), (name, _)) in grids.iter_mut().zip(batch.columns()).zip(&columns) {
-            grid.push(array)
-                .map_err(|problem| TableError::Cell { column: name.clone(), problem })?;
-        }
+        let mut pairs: Vec<_> = grids.iter_mut().zip(batch.columns()).collect();
+        ColumnGrid::push(&mut pairs).map_err(|(place, problem)| TableError::Cell {
+            column: columns[place].0.clone(),
+            problem,
+        })?;
         rows += batch.num_rows() as u64;
     }
     let digests = grids.into_iter().zip(columns);
