@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
@@ -273,12 +274,10 @@ fn table(
     observer: &dyn Observer,
 ) -> Result<Table, ContentError> {
     let open = || -> Result<File, ContentError> {
-        let file = files::open_to_read(path).map_err(FileError::io("read", path))?;
-        observer.expect_bytes(file.metadata().map_or(0, |metadata| metadata.len()));
-        Ok(file)
+        Ok(files::open_to_read(path).map_err(FileError::io("read", path))?)
     };
     let decompressed = || -> Result<Box<dyn io::Read + Send>, ContentError> {
-        Ok(Box::new(Decompressed::new(Watched { file: open()?, observer }, compression)?))
+        Ok(Box::new(Decompressed::new(Watched::new(open()?, observer), compression)?))
     };
     let digested = match format {
         TableFormat::Csv | TableFormat::Tsv => {
@@ -300,8 +299,15 @@ fn table(
 
 /// A file whose reading is watched.
 pub(super) struct Watched<'a> {
-    pub(super) file: File,
-    pub(super) observer: &'a dyn Observer,
+    file: File,
+    observer: &'a dyn Observer,
+}
+
+impl Watched<'_> {
+    pub(super) fn new(file: File, observer: &dyn Observer) -> Watched<'_> {
+        observer.expect_bytes(file.metadata().map_or(0, |metadata| metadata.len()));
+        Watched { file, observer }
+    }
 }
 
 impl io::Read for Watched<'_> {
@@ -349,9 +355,26 @@ fn of_parquet(
     options: &TableOptions,
     observer: &dyn Observer,
 ) -> Result<Digested, ContentError> {
+    let size_bytes = file.metadata().map_or(0, |metadata| metadata.len());
     let table = ParquetTable::open(file)?;
     let columns = columns_of(table.schema())?;
-    let read = |run| Ok(table.batches(run)?.map(|batch| Ok(batch?)));
+    // Columns are read from many places; rows tell how far that is.
+    observer.expect_bytes(size_bytes);
+    let rows_read = AtomicU64::new(0);
+    let bytes_of =
+        |rows: u64| u128::from(size_bytes) * u128::from(rows) / u128::from(table.rows().max(1));
+    let note = |rows: u64| {
+        let before = rows_read.fetch_add(rows, Ordering::Relaxed);
+        observer.read_bytes((bytes_of(before + rows) - bytes_of(before)) as u64);
+    };
+    let read = |run| {
+        let batches = table.batches(run)?;
+        Ok(batches.map(|batch| {
+            let batch = batch?;
+            note(batch.num_rows() as u64);
+            Ok(batch)
+        }))
+    };
     let job = Job { columns: &columns, profile: options.profile, observer };
     let hashed = parallel::by_runs(&job, table.rows(), table.runs(), read)?;
     Ok(Digested::of(columns, hashed, Typing::File))

@@ -96,13 +96,11 @@ type Columns = Vec<(String, ColumnKind)>;
 
 impl Reading<'_> {
     fn open(&self, file: &PartitionFile) -> Result<File, ContentError> {
-        let opened = files::open_to_read(&file.path).map_err(FileError::io("read", &file.path))?;
-        self.observer.expect_bytes(opened.metadata().map_or(0, |metadata| metadata.len()));
-        Ok(opened)
+        Ok(files::open_to_read(&file.path).map_err(FileError::io("read", &file.path))?)
     }
 
     fn text(&self, file: &PartitionFile) -> Result<Box<dyn Read + Send + '_>, ContentError> {
-        let watched = Watched { file: self.open(file)?, observer: self.observer };
+        let watched = Watched::new(self.open(file)?, self.observer);
         Ok(Box::new(Decompressed::new(watched, file.compression)?))
     }
 

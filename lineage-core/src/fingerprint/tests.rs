@@ -157,3 +157,44 @@ fn stand_ins_are_recognised() {
     let found = of(&folder.path().join("d.dvc")).unwrap().stand_ins;
     assert_eq!(found[0].1, StandIn::Dvc { path: Some("data.csv".into()) });
 }
+
+/// A progress bar must end where it says that it will.
+#[test]
+fn as_many_bytes_are_read_as_were_expected() {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+
+    #[derive(Default)]
+    struct Count {
+        expected: AtomicU64,
+        read: AtomicU64,
+    }
+    impl Observer for Count {
+        fn expect_bytes(&self, bytes: u64) {
+            self.expected.fetch_add(bytes, Ordering::Relaxed);
+        }
+        fn read_bytes(&self, bytes: u64) {
+            self.read.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
+    let folder = tree(&[("t.csv", b"id\n1\n2\n"), ("t.ndjson", b"{\"id\":1}\n{\"id\":2}\n")]);
+    let ids: ArrayRef = std::sync::Arc::new(Int64Array::from_iter_values(0..200_000));
+    let batch = RecordBatch::try_from_iter([("id", ids)]).unwrap();
+    let create = |name: &str| fs::File::create(folder.path().join(name)).unwrap();
+    let file = create("t.parquet");
+    let mut writer = parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let file = create("t.arrow");
+    let mut writer = arrow::ipc::writer::FileWriter::try_new(file, &batch.schema()).unwrap();
+    writer.write(&batch).unwrap();
+    writer.finish().unwrap();
+    for name in ["t.csv", "t.ndjson", "t.parquet", "t.arrow"] {
+        let count = Count::default();
+        assert!(fingerprint_path(folder.path().join(name), &count).unwrap().table.is_some());
+        let (expected, read) = (count.expected.into_inner(), count.read.into_inner());
+        assert!(read > 0 && read == expected, "{name}: {read} of {expected}");
+    }
+}
