@@ -148,10 +148,13 @@ CREATE TABLE training (
     last_seq    INTEGER NOT NULL,
     last        TEXT NOT NULL,
     person      TEXT NOT NULL,
-    reason      TEXT
+    reason      TEXT,
+    idempotency_key TEXT
 ) STRICT;
 CREATE INDEX training_by_model ON training (model, started_seq);
 CREATE INDEX training_by_state ON training (state, started_seq);
+CREATE UNIQUE INDEX training_by_key ON training (idempotency_key, model)
+WHERE idempotency_key IS NOT NULL;
 
 -- The entries that say something of such a session, but for its completion.
 CREATE TABLE training_entry (

@@ -98,7 +98,7 @@ fn a_database_of_mlflow_is_imported_whole() {
     ------- stderr -------
     warning: fraud version 2: the files of fraud version 2 are not here (s3://bucket/elsewhere); only what was claimed of it was recorded
     warning: gone: fraud version 2 made no version that could be pointed to
-    warning: metrics: kept as they are, ±1.7976931348623157e308, which is how MLflow stores infinity: 1
+    warning: metrics: recorded as infinity, which MLflow stores as ±1.7976931348623157e308: 1
     warning: named like secrets, and recorded without their values: run aaa: param api_key, run aaa: version tag token
     ");
     let again = env.json(&arguments, "lineage.import-mlflow/1");
@@ -124,7 +124,7 @@ fn a_database_of_mlflow_is_imported_whole() {
     assert_eq!(series[0]["name"], "loss");
     assert_eq!(series[0]["points"], 3);
     let log = env.json_lines(&["log", "risk---EU"], "lineage.log/1");
-    assert_eq!(log.len(), 2, "the experiment and the run that nothing was registered from");
+    assert_eq!(log.len(), 1, "the experiment; the run that nothing was registered from has failed");
     // The other tracker's folders are left as they were.
     let theirs =
         |path: &std::path::Path| path.starts_with("mlartifacts") || path.ends_with("mlflow.db");
@@ -148,6 +148,82 @@ fn a_run_that_went_on_is_recorded_anew() {
     let document = env.json(&["import", "mlflow", "mlflow.db"], "lineage.import-mlflow/1");
     assert_eq!(document["sessions_new"], 1);
     assert!(counts(&document).contains(&("tags".to_owned(), 3)));
+    env.verifies();
+}
+
+#[test]
+fn a_run_that_failed_becomes_a_failed_session_with_all_that_it_holds() {
+    let env = Env::new();
+    let database = mlflow(&env);
+    database
+        .execute_batch(
+            "INSERT INTO runs VALUES ('ccc', 'killed', 'someone', 'KILLED', 1700000300000, \
+                1700000360000, 'active', 'mlruns/1/ccc/artifacts', 1);
+             INSERT INTO params VALUES ('depth', '7', 'ccc'), ('', 'no name', 'ccc');
+             INSERT INTO tags VALUES ('team', 'risk', 'ccc');
+             INSERT INTO metrics VALUES ('loss', 0.5, 1700000300001, 'ccc', 9007199254740993, 0);
+             INSERT INTO latest_metrics VALUES ('loss', 0.5, 1700000300001, 9007199254740993, 0, 'ccc');
+             INSERT INTO model_versions VALUES \
+                ('fraud', 3, 1700000400000, 'mlflow-artifacts:/1/ccc/artifacts/model', 'ccc', 'None');
+             INSERT INTO registered_model_aliases VALUES ('best', 3, 'fraud');",
+        )
+        .unwrap();
+    env.write("mlartifacts/1/ccc/artifacts/model/model.pkl", "half trained");
+    let arguments = ["import", "mlflow", "mlflow.db", "--aliases-as-pointers"];
+    let document = env.json(&arguments, "lineage.import-mlflow/1");
+    assert!(counts(&document).contains(&("runs".to_owned(), 3)), "{document:#}");
+    let failed = env.json_lines(&["session", "list", "--state", "failed"], "lineage.session/1");
+    let told = |model: &str| {
+        let line = failed.iter().find(|line| line["model"] == model).unwrap();
+        env.json(&["session", "show", line["session"].as_str().unwrap()], "lineage.session/1")
+    };
+    let (other, killed) = (told("risk---EU"), told("fraud"));
+    assert_eq!(
+        (&other["reason"], &killed["reason"]),
+        (&"FAILED in MLflow".into(), &"KILLED in MLflow".into())
+    );
+    assert_eq!(other["facts"]["points"][0]["value"], "Infinity");
+    let facts = &killed["facts"];
+    assert_eq!(facts["params"][0]["text"], "7");
+    assert_eq!(facts["tags"][0]["value"], "risk");
+    assert_eq!(facts["series"][0]["points"], 1, "a step that no entry can hold");
+    let claimed = &facts["claims"]["facts"];
+    assert_eq!(claimed["start_time"], "2023-11-14T22:18:20.000000Z");
+    assert_eq!(claimed["end_time"], "2023-11-14T22:19:20.000000Z");
+    assert_eq!((&claimed["status"], &claimed["param "]), (&"KILLED".into(), &"no name".into()));
+    // What was registered from it is a version, but one that says where it is from.
+    let shown = env.json(&["show", "fraud@mlflow-3"], "lineage.show/1");
+    let note = "registered in MLflow from run ccc, whose status is KILLED";
+    assert_eq!(shown["metadata"]["note"], note);
+    assert_eq!(shown["metadata"]["claims"]["facts"]["run.status"], "KILLED");
+    assert_eq!(shown["metadata"]["metrics"], serde_json::json!([]));
+    for text in [note, "not set: the status of the run of fraud version 3 is KILLED"] {
+        assert!(says(&document, text), "{text}: {document:#}");
+    }
+    env.run(&["resolve", "fraud@best"]).code(5);
+    let entries = env.entries();
+    let again = env.json(&arguments, "lineage.import-mlflow/1");
+    assert_eq!((&again["changed"], env.entries()), (&false.into(), entries));
+    env.verifies();
+}
+
+#[test]
+fn a_run_that_goes_on_is_an_open_session_until_it_is_imported_again() {
+    let env = Env::new();
+    let database = mlflow(&env);
+    database.execute("UPDATE runs SET status = 'RUNNING' WHERE run_uuid = 'bbb'", []).unwrap();
+    let import = || env.json(&["import", "mlflow", "mlflow.db"], "lineage.import-mlflow/1");
+    counts(&import());
+    let open = || env.json_lines(&["session", "list", "--state", "open"], "lineage.session/1");
+    assert_eq!(open().len(), 1);
+    assert_eq!(import()["changed"], false);
+    database.execute("UPDATE runs SET status = 'FINISHED' WHERE run_uuid = 'bbb'", []).unwrap();
+    let document = import();
+    assert_eq!((counts(&document).is_empty(), &document["sessions_new"]), (false, &1.into()));
+    assert!(open().is_empty());
+    let failed = env.json_lines(&["session", "list", "--state", "failed"], "lineage.session/1");
+    assert_eq!(failed[0]["reason"], "imported again, as run bbb has become since");
+    assert_eq!(import()["changed"], false);
     env.verifies();
 }
 

@@ -12,6 +12,7 @@ import os
 import sqlite3
 import struct
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -60,15 +61,30 @@ def make(folder):
         mlflow.log_metric("a", 1)
         mlflow.log_param("api_key", "hunter2hunter2")
     client.delete_run(deleted.info.run_id)
-    failed = client.create_run(other, run_name="failed")
-    client.set_terminated(failed.info.run_id, "FAILED")
-    client.create_run(other, run_name="still running")
+    unfinished = {}
+    for status in ["FAILED", "KILLED", "RUNNING", "SCHEDULED"]:
+        run_id = client.create_run(other, run_name=status.lower()).info.run_id
+        client.log_param(run_id, "depth", 7)
+        client.set_tag(run_id, "team", "risk")
+        # Few points stand in an entry, many in a payload.
+        for step in range(3 if status == "FAILED" else 100):
+            client.log_metric(run_id, "validation.loss", 1.0 / (step + 1), step=step)
+        client.log_metric(run_id, "odd", float("nan"), step=1)
+        client.log_metric(run_id, "odd", float("inf"), step=2)
+        if status in ("FAILED", "KILLED"):
+            client.set_terminated(run_id, status)
+        elif status == "SCHEDULED":
+            client.update_run(run_id, status=status)
+        unfinished[status] = run_id
 
     client.create_registered_model("fraud", tags={"owner": "risk"}, description="finds fraud")
     for uri, run_id in sources:
         version = client.create_model_version("fraud", uri, run_id=run_id, tags={"stage": "x"})
         client.update_model_version("fraud", version.version, description=f"from {run_id}")
     client.create_model_version("fraud", "s3://nowhere/model")
+    # The same bytes, from a run that was killed.
+    client.create_model_version("fraud", sources[0][0], run_id=unfinished["KILLED"])
+    client.set_registered_model_alias("fraud", "doubtful", "5")
     client.set_registered_model_alias("fraud", "champion", "2")
     client.set_registered_model_alias("fraud", "shadow", "1")
     client.set_registered_model_alias("fraud", "lost", "4")
@@ -80,6 +96,9 @@ def make(folder):
 
 
 def same(a, b):
+    """Whether ours is MLflow's value; MLflow keeps infinity as the largest double."""
+    if math.isinf(a):
+        return abs(b) == sys.float_info.max and (a > 0) == (b > 0)
     return (math.isnan(a) and math.isnan(b)) or a == b
 
 
@@ -97,19 +116,27 @@ def points(registry, payload):
 
 
 def sessions(registry):
-    """Every recorded session's details, by the original id of what it was."""
+    """Every recorded session's details, by the original id of what it was. Of one that was not completed, what
+    stands in its entries, and its state."""
     connection = sqlite3.connect(f"file:{registry}/registry.db?mode=ro", uri=True)
     found = {}
     for (entry,) in connection.execute("SELECT entry FROM event ORDER BY seq"):
         entry = json.loads(entry)
-        if entry["type"] == "session.completed":
-            facts = entry["details"]["claims"]["facts"]
+        if entry["type"] == "session.failed":
+            (details,) = (d for d in found.values() if d.get("session") == entry["session"])
+            details |= {"state": "failed", "reason": entry["details"]["reason"]}
+        if entry["type"] in ("session.completed", "session.started"):
+            details = entry["details"]
+            if entry["type"] == "session.started":
+                empty = {"params": [], "tags": [], "metrics": [], "version": None}
+                details = empty | details | {"session": entry["session"], "state": "open"}
+            facts = details["claims"]["facts"]
             ids = {"run": "run_uuid", "experiment": "experiment_id", "dataset": "dataset_uuid",
                    "registered-model": "name", "logged-model": "model_id"}
             kind = facts.get("mlflow")
             key = facts[ids[kind]] if kind in ids else f"{facts['version.name']}/{facts['version.version']}"
             assert (kind, key) not in found, (kind, key)
-            found[kind, key] = entry["details"]
+            found[kind, key] = details
     return found
 
 
@@ -122,6 +149,18 @@ def time_ms(text):
     from datetime import datetime, timezone
     epoch = datetime(1970, 1, 1, tzinfo=timezone.utc)
     return round((datetime.fromisoformat(text) - epoch).total_seconds() * 1000)
+
+
+def series_of(registry, details, name):
+    """The points of every metric of a session, from its entry and its payloads."""
+    series = {}
+    for one in details.get("series", []):
+        series[name(one)] = points(registry, one["payload"])
+        assert len(series[name(one)]) == one["points"]
+    for point in details.get("points", []):
+        found = (point["step"], time_ms(point["time"]) * 1000, number(point["value"]))
+        series.setdefault(name(point), []).append(found)
+    return {key: sorted(found, key=lambda point: point[:2]) for key, found in series.items()}
 
 
 def compare_runs(client, registry, found):
@@ -142,7 +181,13 @@ def compare_runs(client, registry, found):
             assert facts["name"] == run.info.run_name
             assert facts["lifecycle_stage"] == run.info.lifecycle_stage
             assert facts["experiment_id"] == experiment.experiment_id
-            assert time_ms(facts["start_time"]) == run.info.start_time == time_ms(details["started"])
+            assert time_ms(facts["start_time"]) == run.info.start_time
+            if run.info.status == "FINISHED":
+                assert time_ms(details["started"]) == run.info.start_time
+            else:
+                state = "failed" if run.info.status in ("FAILED", "KILLED") else "open"
+                assert details["state"] == state, details
+                assert details.get("reason") == (f"{run.info.status} in MLflow" if state == "failed" else None)
             if run.info.end_time:
                 assert time_ms(facts["end_time"]) == run.info.end_time
             params = {p["name"]: p["text"] for p in details["params"]}
@@ -155,15 +200,16 @@ def compare_runs(client, registry, found):
             metrics = {name(m): number(m["value"]) for m in details["metrics"]}
             assert metrics.keys() == run.data.metrics.keys()
             assert all(same(metrics[key], value) for key, value in run.data.metrics.items())
-            series = {name(s): s for s in details.get("series", [])}
+            series = series_of(registry, details, name)
             assert series.keys() == metrics.keys()
             for key in metrics:
-                history = sorted((m.step, m.timestamp * 1000) for m in client.get_metric_history(run.info.run_id, key))
-                values = sorted(str(m.value) for m in client.get_metric_history(run.info.run_id, key))
-                stored = points(registry, series[key]["payload"])
-                assert len(stored) == series[key]["points"]
-                assert [point[:2] for point in stored] == history, key
-                assert sorted(str(point[2]) for point in stored) == values, key
+                history = client.get_metric_history(run.info.run_id, key)
+                stored = series[key]
+                assert [point[:2] for point in stored] == sorted((m.step, m.timestamp * 1000) for m in history), key
+                order = lambda value: (math.isnan(value), value)
+                values = zip(sorted((point[2] for point in stored), key=order),
+                             sorted((m.value for m in history), key=order))
+                assert all(same(*pair) for pair in values), key
             inputs = run.inputs.dataset_inputs
             for given in inputs:
                 ids = {k.split(".")[0] for k, v in facts.items() if k.startswith("input ") and v == given.dataset.digest}
@@ -247,7 +293,10 @@ def main():
         facts = shown["metadata"]["claims"]["facts"]
         assert facts["version.version"] == "2" and shown["metadata"]["claims"]["source"] == "mlflow"
         assert {p["name"] for p in shown["metadata"]["params"]} == {"depth", "rate", "text", "empty"}
-        assert not any(p["set"] for p in report["pointers"] if p["name"] == "lost")
+        assert not any(p["set"] for p in report["pointers"] if p["name"] in ("lost", "doubtful"))
+        doubtful = json.loads(lineage("show", "fraud@mlflow-5", "--json"))["metadata"]
+        assert doubtful["note"].endswith("whose status is KILLED") and not doubtful["metrics"]
+        assert doubtful["claims"]["facts"]["run.status"] == "KILLED"
         for path in registry.rglob("*"):
             assert path.is_dir() or b"hunter2" not in path.read_bytes(), path
 

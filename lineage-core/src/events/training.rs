@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::session::{Code, DatasetUse, Metric, Parameter, Payload, Run, Series, Tag};
+use super::session::{Claims, Code, DatasetUse, Metric, Parameter, Payload, Run, Series, Tag};
 use crate::context::Timestamp;
 use crate::names::{ModelName, Split};
 
@@ -15,6 +15,9 @@ pub struct SessionStarted {
     /// What is known from the beginning.
     #[serde(flatten)]
     pub facts: SessionFacts,
+    /// The key by which it is found again, unique per model; that of an import.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
 }
 
 /// More became known of an open session.
@@ -87,6 +90,9 @@ pub struct SessionFacts {
     /// The code that is run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<Code>,
+    /// What was claimed of a session that another tracker recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claims: Option<Claims>,
 }
 
 /// A metric at a step.
@@ -134,5 +140,6 @@ impl SessionFacts {
         self.note = later.note.or_else(|| self.note.take());
         self.environment = later.environment.or(self.environment);
         self.code = later.code.or_else(|| self.code.take());
+        self.claims = later.claims.or_else(|| self.claims.take());
     }
 }

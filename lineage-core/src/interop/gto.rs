@@ -291,17 +291,14 @@ fn one(
         recorded.artifact.clone_from(&artifact);
         recorded.label = artifact.as_ref().and_then(|_| version.parse().ok());
     }
-    let piece = Piece {
-        subject: tag.name.clone(),
-        id: format!("gto:{}", tag.object_name()),
-        request: recorded,
-    };
+    let id = format!("gto:{}", tag.object_name());
+    let piece = Piece::completed(tag.name.clone(), id, recorded);
     let done = importer.import(piece)?;
     if let GtoAction::Register(version) = &said.action {
         importer.report.versions.push(ImportedVersion {
             model: model.to_string(),
-            version: done.version(),
-            label: done.label().map(|label| label.to_string()),
+            version: done.number(),
+            label: done.label(),
             original: format!("{}@{version}", said.artifact),
             path: artifact.as_deref().map(shown),
         });

@@ -9,18 +9,18 @@ use super::ImportError;
 use super::report::{ImportReport, Problem};
 use crate::context::Context;
 use crate::digest::Sha256;
-use crate::events::{Event, SessionCompleted};
+use crate::events::{Event, SessionCompleted, SessionFacts, VersionRecord};
 use crate::files::FileError;
 use crate::fingerprint::FingerprintError;
 use crate::lookup;
-use crate::names::{Label, ModelName, PointerName, Selector};
-use crate::objects;
+use crate::names::{ModelName, PointerName, Selector};
 use crate::pointer::{self, External, PromoteRequest};
 use crate::record::{self, RecordError, RecordRequest, SeriesByName};
 use crate::redaction;
 use crate::series;
+use crate::session;
 use crate::settings::Settings;
-use crate::store::{Registry, SessionRow, StoreError};
+use crate::store::{Registry, SessionRow, StoreError, TrainingState};
 
 /// One session to be.
 #[derive(Debug, Clone)]
@@ -29,23 +29,48 @@ pub(super) struct Piece {
     pub(super) subject: String,
     /// What it is in its source, e.g. `mlflow:run:9cfb4f54`.
     pub(super) id: String,
+    pub(super) ending: Ending,
     pub(super) request: RecordRequest,
 }
 
+impl Piece {
+    pub(super) fn completed(subject: String, id: String, request: RecordRequest) -> Piece {
+        Piece { subject, id, ending: Ending::Completed, request }
+    }
+}
+
+/// How a session ended, as its source says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ending {
+    Completed,
+    /// Why.
+    Failed(String),
+    /// It has not.
+    Open,
+}
+
 /// What became of a piece.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Done {
-    /// None in a dry run that would record it.
-    pub(super) details: Option<Box<SessionCompleted>>,
+    /// The version that it made.
+    pub(super) version: Option<VersionRecord>,
+    /// What the log says of it; none in a dry run that would record it.
+    pub(super) facts: Option<SessionFacts>,
 }
 
 impl Done {
-    pub(super) fn version(&self) -> Option<u64> {
-        Some(self.details.as_ref()?.version.as_ref()?.number)
+    pub(super) fn number(&self) -> Option<u64> {
+        self.version.as_ref().map(|version| version.number)
     }
 
-    pub(super) fn label(&self) -> Option<Label> {
-        self.details.as_ref()?.version.as_ref()?.label.clone()
+    pub(super) fn label(&self) -> Option<String> {
+        Some(self.version.as_ref()?.label.as_ref()?.to_string())
+    }
+
+    fn completed(details: SessionCompleted) -> Done {
+        let SessionCompleted { version, params, metrics, series, tags, claims, .. } = details;
+        let facts = SessionFacts { params, metrics, series, tags, claims, ..Default::default() };
+        Done { version, facts: Some(facts) }
     }
 }
 
@@ -82,8 +107,8 @@ impl Importer<'_, '_> {
             }
             Err(error) => return Err(failed(piece.subject, error)),
         };
-        if let Some(details) = &done.details {
-            self.read_back(&piece, details)?;
+        if let Some(facts) = &done.facts {
+            self.read_back(&piece, facts)?;
         }
         Ok(done)
     }
@@ -98,17 +123,34 @@ impl Importer<'_, '_> {
         request.params.sort_by(|a, b| a.name.cmp(&b.name));
         request.tags.sort_by(|a, b| a.name.cmp(&b.name));
         let key = format!("{}:{}", piece.id, &content(&request).to_string()[..16]);
-        if let Some(row) = self.known(&request.model, &key)? {
+        if let Some(done) = self.known(piece, &key)? {
             self.report.sessions_known += 1;
-            let details = Some(Box::new(self.details(&row)?));
-            return Ok(Ok(Done { details }));
+            return Ok(Ok(done));
         }
         self.report.sessions_new += 1;
         self.report.changed = true;
         if self.report.dry_run {
-            return Ok(Ok(Done { details: None }));
+            return Ok(Ok(Done::default()));
         }
         request.idempotency_key = Some(key);
+        let recorded = match self.end_outdated(piece) {
+            Ok(()) => self.record_new(piece, request)?,
+            Err(error) => Err(error),
+        };
+        if recorded.is_err() {
+            self.report.sessions_new -= 1;
+        }
+        Ok(recorded)
+    }
+
+    fn record_new(
+        &mut self,
+        piece: &Piece,
+        mut request: RecordRequest,
+    ) -> Result<Result<Done, RecordError>, ImportError> {
+        if piece.ending != Ending::Completed {
+            return Ok(self.start(piece, &request));
+        }
         if let Some(label) = &request.label {
             let taken = |reader: &crate::store::Reader<'_>| {
                 reader.version_labelled(&request.model, label.as_str())
@@ -124,17 +166,38 @@ impl Importer<'_, '_> {
         Ok(match recorded {
             Ok(recorded) => {
                 let row = self.registry.read(|reader| reader.session(&recorded.session))?;
-                let details = match row {
-                    Some(row) => Some(Box::new(self.details(&row)?)),
-                    None => None,
-                };
-                Ok(Done { details })
+                Ok(match row {
+                    Some(row) => Done::completed(self.details(&row)?),
+                    None => Done::default(),
+                })
             }
-            Err(error) => {
-                self.report.sessions_new -= 1;
-                Err(error)
-            }
+            Err(error) => Err(error),
         })
+    }
+
+    /// Records a session that did not end well, or not at all.
+    fn start(&mut self, piece: &Piece, request: &RecordRequest) -> Result<Done, RecordError> {
+        let told = session::start(self.registry, self.settings, request, self.context)?;
+        self.end(&told.session, &piece.ending)?;
+        let facts = self.registry.read(|reader| session::known(reader, &told.session))?;
+        Ok(Done { version: None, facts: Some(facts) })
+    }
+
+    fn end(&mut self, session: &str, ending: &Ending) -> Result<(), RecordError> {
+        let Ending::Failed(reason) = ending else { return Ok(()) };
+        let request = RecordRequest::new(ModelName::imported());
+        let reason = Some(reason.as_str());
+        session::fail(self.registry, self.settings, session, reason, &request, self.context)?;
+        Ok(())
+    }
+
+    /// A session that was left open, and is now recorded as it has become, is not open any more.
+    fn end_outdated(&mut self, piece: &Piece) -> Result<(), RecordError> {
+        for open in self.registry.read(|reader| reader.open_trainings_of(&piece.id))? {
+            let reason = format!("imported again, as {} has become since", piece.subject);
+            self.end(&open.session, &Ending::Failed(reason))?;
+        }
+        Ok(())
     }
 
     /// Where an imported version's metadata.json goes: not into the other tracker's folders.
@@ -153,8 +216,23 @@ impl Importer<'_, '_> {
         Ok(folder.join(format!("{name}.metadata.json")))
     }
 
-    fn known(&self, model: &ModelName, key: &str) -> Result<Option<SessionRow>, StoreError> {
-        self.registry.read(|reader| reader.session_with_key(model, key))
+    /// The session that an earlier import recorded, as it is now. One that was interrupted before the
+    /// session's end is brought to it.
+    fn known(&mut self, piece: &Piece, key: &str) -> Result<Option<Done>, ImportError> {
+        let model = &piece.request.model;
+        if piece.ending == Ending::Completed {
+            let row = self.registry.read(|reader| reader.session_with_key(model, key))?;
+            let details = row.map(|row| self.details(&row)).transpose()?;
+            return Ok(details.map(Done::completed));
+        }
+        let row = self.registry.read(|reader| reader.training_with_key(model, key))?;
+        let Some(row) = row else { return Ok(None) };
+        let failed = |error| failed(piece.subject.clone(), error);
+        if row.state == TrainingState::Open && !self.report.dry_run {
+            self.end(&row.session, &piece.ending).map_err(failed)?;
+        }
+        let facts = self.registry.read(|reader| session::known(reader, &row.session));
+        Ok(Some(Done { version: None, facts: Some(facts.map_err(failed)?) }))
     }
 
     fn details(&self, row: &SessionRow) -> Result<SessionCompleted, StoreError> {
@@ -169,28 +247,24 @@ impl Importer<'_, '_> {
     }
 
     /// Compares what was recorded with what was to be, every point of every series included.
-    fn read_back(&mut self, piece: &Piece, details: &SessionCompleted) -> Result<(), ImportError> {
+    fn read_back(&mut self, piece: &Piece, found: &SessionFacts) -> Result<(), ImportError> {
         let request = &piece.request;
-        let claims = details.claims.as_ref();
+        let claims = found.claims.as_ref();
+        let stored = session::points(self.registry.layout(), found)
+            .map_err(|error| failed(piece.subject.clone(), error))?;
         let lost = [
-            ("parameters", details.params.len() != request.params.len()),
-            ("tags", details.tags.len() != request.tags.len()),
-            ("metrics", details.metrics.len() != request.metrics.len()),
-            ("series", details.series.len() != request.series.len()),
+            ("parameters", found.params.len() != request.params.len()),
+            ("tags", found.tags.len() != request.tags.len()),
+            ("metrics", found.metrics.len() != request.metrics.len()),
+            ("series", stored.len() != request.series.len()),
             ("facts", claims.map(|c| &c.facts) != request.claims.as_ref().map(|c| &c.facts)),
         ];
         for (what, _) in lost.iter().filter(|(_, lost)| *lost) {
             self.problem(&piece.subject, format!("not all of its {what} were recorded"));
         }
         for (name, points) in &request.series {
-            let found =
-                details.series.iter().find(|s| s.split == name.split && s.name == name.name);
-            let stored = match found {
-                Some(series) => objects::read(self.registry.layout(), &series.payload.sha256)?,
-                None => Vec::new(),
-            };
-            let expected = series::encode(points);
-            if stored != expected || series::decode(&stored).map(|p| p.len()) != Ok(points.len()) {
+            let stored = stored.get(name).map_or(&[][..], Vec::as_slice);
+            if stored.len() != points.len() || series::encode(stored) != series::encode(points) {
                 self.problem(&piece.subject, format!("the series {name} is not as it was"));
             }
         }

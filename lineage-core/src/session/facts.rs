@@ -32,7 +32,8 @@ pub(super) fn find(
     let artifact = request.artifact.take();
     let artifact = artifact.map(|path| registry.layout().recorded(&path)).transpose()?;
     let count: usize = request.series.values().map(Vec::len).sum();
-    let inline = match count <= INLINE_POINTS_MAX {
+    let writable = request.series.values().flatten().all(fits_entry);
+    let inline = match count <= INLINE_POINTS_MAX && writable {
         true => std::mem::take(&mut request.series),
         false => SeriesByName::new(),
     };
@@ -59,8 +60,15 @@ pub(super) fn find(
         note: request.note,
         environment: gathered.environment.as_deref().map(Payload::of),
         code: request.capture.and_then(|capture| capture.code),
+        claims: request.claims,
     };
     Ok(Found { facts, warnings })
+}
+
+/// Whether an entry can hold the point; a payload can hold any.
+fn fits_entry(point: &SeriesPoint) -> bool {
+    let writable = |time| crate::context::Timestamp::from_unix_microseconds(time).is_some();
+    point.step.unsigned_abs() < 1 << 53 && point.time_us.is_none_or(writable)
 }
 
 fn inline_points(name: &MetricName, points: &[SeriesPoint]) -> Vec<Point> {
@@ -75,7 +83,7 @@ fn inline_points(name: &MetricName, points: &[SeriesPoint]) -> Vec<Point> {
 }
 
 /// All points of a session's metrics, in the order of their steps.
-pub(super) fn points(layout: &Layout, facts: &SessionFacts) -> Result<SeriesByName, RecordError> {
+pub(crate) fn points(layout: &Layout, facts: &SessionFacts) -> Result<SeriesByName, RecordError> {
     let mut found = SeriesByName::new();
     for point in &facts.points {
         let name = MetricName { split: point.split, name: point.name.clone() };

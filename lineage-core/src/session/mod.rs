@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+pub(crate) use self::facts::points;
 use self::facts::{Found, find};
 use crate::context::Context;
 use crate::digest::Kind;
@@ -40,7 +41,8 @@ pub struct Told {
     pub warnings: Vec<Warning>,
 }
 
-/// Starts a session of `request.model` with what is known of it.
+/// Starts a session of `request.model` with what is known of it. With an idempotency key that a session
+/// was started under before, that session is the answer.
 pub fn start(
     registry: &mut Registry,
     settings: &Settings,
@@ -54,14 +56,21 @@ pub fn start(
         let (model, warnings) = (request.model.clone(), found.warnings);
         return Ok(Told { session: String::new(), model, changed: true, warnings });
     };
-    registry.write(context, |writer| {
+    let Found { facts, warnings } = found;
+    let (model, idempotency_key) = (request.model.clone(), request.idempotency_key.clone());
+    let earlier = registry.write(context, |writer| {
         writer.settle(&in_flight.settled)?;
-        let started = SessionStarted { model: request.model.clone(), facts: found.facts };
+        if let Some(key) = &idempotency_key
+            && let Some(earlier) = writer.training_with_key(&model, key)?
+        {
+            return Ok::<_, RecordError>(Some(earlier.session));
+        }
+        let started = SessionStarted { model: model.clone(), facts, idempotency_key };
         writer.append(&Event::SessionStarted(Box::new(started)), Some(&session))?;
-        Ok::<_, RecordError>(())
+        Ok(None)
     })?;
-    let warnings = found.warnings;
-    Ok(Told { session, model: request.model.clone(), changed: true, warnings })
+    let changed = earlier.is_none();
+    Ok(Told { session: earlier.unwrap_or(session), model, changed, warnings })
 }
 
 /// Adds what `request` holds to an open session. Its model does not matter.
@@ -283,6 +292,7 @@ fn merged(
     request.seed = request.seed.or_else(|| known.seed.clone());
     request.model_type = request.model_type.or_else(|| known.model_type.clone());
     request.note = request.note.or_else(|| known.note.clone());
+    request.claims = request.claims.or_else(|| known.claims.clone());
     for (own, earlier) in
         [(&mut request.features, &known.features), (&mut request.target, &known.target)]
     {

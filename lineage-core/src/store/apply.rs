@@ -7,9 +7,8 @@ use super::error::StoreError;
 use super::query::int;
 use crate::events::{
     Entry, Event, PointerAdopted, PointerMoved, PointerRefused, PointerUnset, Served,
-    SessionCompleted, SessionFacts, VersionRecord,
+    SessionCompleted, SessionFacts, SessionStarted, VersionRecord,
 };
-use crate::names::ModelName;
 
 /// Applies one entry to the tables.
 pub(super) fn apply(
@@ -26,7 +25,7 @@ pub(super) fn apply(
             params![person.person, person.commitment.to_string(), int(entry.seq)],
         ),
         Event::SessionStarted(started) => {
-            tables.session_started(&started.model)?;
+            tables.session_started(started)?;
             tables.session_facts("started", &started.facts)
         }
         Event::SessionUpdated(updated) => tables.session_facts("updated", &updated.facts),
@@ -190,19 +189,20 @@ impl Tables<'_> {
         self.session_ended("completed", None)
     }
 
-    fn session_started(&self, model: &ModelName) -> Result<(), StoreError> {
+    fn session_started(&self, started: &SessionStarted) -> Result<(), StoreError> {
         let Some(session) = &self.entry.session else {
             return self.inapplicable("it names no session");
         };
         let (seq, time) = (int(self.entry.seq), self.entry.time.to_string());
+        let (model, key) = (started.model.as_str(), &started.idempotency_key);
         self.run(
             "INSERT OR IGNORE INTO model (name, created_seq) VALUES (?1, ?2)",
-            params![model.as_str(), seq],
+            params![model, seq],
         )?;
         self.run(
             "INSERT INTO training (session, model, state, started_seq, started, last_seq, last, \
-             person) VALUES (?1, ?2, 'open', ?3, ?4, ?3, ?4, ?5)",
-            params![session, model.as_str(), seq, time, self.entry.actor.id],
+             person, idempotency_key) VALUES (?1, ?2, 'open', ?3, ?4, ?3, ?4, ?5, ?6)",
+            params![session, model, seq, time, self.entry.actor.id, key],
         )
     }
 

@@ -223,12 +223,12 @@ impl Stage<'_> {
         let model = request.model.clone();
         let path = request.artifact.clone();
         let id = format!("dvc:{}:{}", self.file, self.name.unwrap_or_default());
-        let done = importer.import(Piece { subject: subject.clone(), id, request })?;
+        let done = importer.import(Piece::completed(subject.clone(), id, request))?;
         counts.stages += 1;
         if let Some(path) = path {
             importer.report.versions.push(ImportedVersion {
                 model: model.to_string(),
-                version: done.version(),
+                version: done.number(),
                 label: None,
                 original: subject,
                 path: Some(shown(&path)),

@@ -6,7 +6,7 @@ use super::super::ImportError;
 use super::super::import::{Counts, points};
 use super::super::report::{Count, LeftTable};
 use super::pieces::DATES;
-use crate::events::SessionCompleted;
+use crate::events::SessionFacts;
 use crate::record::RecordRequest;
 use crate::store::ForeignDatabase;
 
@@ -49,16 +49,16 @@ pub(super) struct Tally {
 
 impl Tally {
     /// Counts one session: as it stands in the log, or in a dry run as it would.
-    pub(super) fn add(&mut self, request: &RecordRequest, recorded: Option<&SessionCompleted>) {
+    pub(super) fn add(&mut self, request: &RecordRequest, recorded: Option<&SessionFacts>) {
         let none = BTreeMap::new();
-        let claims = recorded.map_or(request.claims.as_ref(), |details| details.claims.as_ref());
+        let claims = recorded.map_or(request.claims.as_ref(), |found| found.claims.as_ref());
         let facts = claims.map_or(&none, |claims| &claims.facts);
         let (params, metrics, tags, points) = match recorded {
-            Some(details) => (
-                details.params.len() as u64,
-                details.metrics.len() as u64,
-                details.tags.len() as u64,
-                details.series.iter().map(|series| series.points).sum(),
+            Some(found) => (
+                found.params.len() as u64,
+                found.metrics.len() as u64,
+                found.tags.len() as u64,
+                found.points.len() as u64 + found.series.iter().map(|s| s.points).sum::<u64>(),
             ),
             None => (
                 request.params.len() as u64,

@@ -1,8 +1,8 @@
 //! From MLflow's SQLite database and its artifacts.
 //!
 //! Each run, experiment, registered model, logged model and dataset becomes a session, with everything
-//! that its row says as claimed facts. A model version belongs to its run's session; with the artifact
-//! found it makes a version. Runs of registered models are sessions of that model, others of a model
+//! that its row says as claimed facts. A model version belongs to its run's session, if the run ended well;
+//! with the artifact found it makes a version. Runs of registered models are sessions of that model, others of a model
 //! named after their experiment.
 
 mod artifacts;
@@ -16,6 +16,7 @@ use super::ImportError;
 use super::import::{Done, Importer, shown};
 use super::report::{ImportReport, ImportedPointer, ImportedVersion};
 use crate::context::Context;
+use crate::names::ModelName;
 use crate::settings::Settings;
 use crate::store::{ForeignDatabase, ForeignRow, Registry};
 
@@ -67,10 +68,11 @@ pub fn import(
     }
     for work in source.order() {
         let made = source.run_or_version(&database, &work)?;
-        let original = made.original.clone();
+        let (original, unfit) = (made.original.clone(), made.unfit.clone());
         let (done, model, path) = session(&mut importer, made, &mut tally)?;
         if let Some(original) = original {
-            version(&mut importer, &original, &done, (&model, path), &mut versions);
+            version(&mut importer, &original, &done, (&model, path));
+            versions.insert(original, Known { model, version: done.number(), unfit });
         }
     }
     for model in database.rows("logged_models", None)? {
@@ -86,7 +88,7 @@ pub fn import(
     importer.report.left = counts::left(&database)?;
     if tally.infinite > 0 {
         let detail = format!(
-            "kept as they are, ±1.7976931348623157e308, which is how MLflow stores infinity: {}",
+            "recorded as infinity, which MLflow stores as ±1.7976931348623157e308: {}",
             tally.infinite
         );
         importer.problem("metrics", detail);
@@ -94,7 +96,15 @@ pub fn import(
     Ok(importer.report)
 }
 
-type Recorded = (Done, crate::names::ModelName, Option<PathBuf>);
+type Recorded = (Done, ModelName, Option<PathBuf>);
+
+/// What became of a version of MLflow's.
+struct Known {
+    model: ModelName,
+    version: Option<u64>,
+    /// How its run ended, when it did not end well.
+    unfit: Option<String>,
+}
 
 fn session(
     importer: &mut Importer<'_, '_>,
@@ -108,7 +118,7 @@ fn session(
     let piece = made.piece;
     let (request, model) = (piece.request.clone(), piece.request.model.clone());
     let done = importer.import(piece)?;
-    tally.add(&request, done.details.as_deref());
+    tally.add(&request, done.facts.as_ref());
     Ok((done, model, request.artifact))
 }
 
@@ -119,14 +129,12 @@ fn version(
     importer: &mut Importer<'_, '_>,
     original: &VersionKey,
     done: &Done,
-    (model, path): (&crate::names::ModelName, Option<PathBuf>),
-    versions: &mut BTreeMap<VersionKey, (crate::names::ModelName, Option<u64>)>,
+    (model, path): (&ModelName, Option<PathBuf>),
 ) {
-    versions.insert(original.clone(), (model.clone(), done.version()));
     importer.report.versions.push(ImportedVersion {
         model: model.to_string(),
-        version: done.version(),
-        label: done.label().map(|label| label.to_string()),
+        version: done.number(),
+        label: done.label(),
         original: format!("{} version {}", original.1, original.2),
         path: path.as_deref().map(shown),
     });
@@ -135,18 +143,26 @@ fn version(
 fn point(
     importer: &mut Importer<'_, '_>,
     row: &ForeignRow,
-    versions: &BTreeMap<VersionKey, (crate::names::ModelName, Option<u64>)>,
+    versions: &BTreeMap<VersionKey, Known>,
     as_pointer: bool,
 ) -> Result<(), ImportError> {
     let key = pieces::version_key(row);
     let alias = row.text("alias").unwrap_or_default();
     let original = format!("{} version {}", key.1, key.2);
     let known = versions.get(&key);
-    let model = known.map(|(model, _)| model.clone()).or_else(|| super::model_name(&key.1));
+    let model = known.map(|known| known.model.clone()).or_else(|| super::model_name(&key.1));
     let Some(model) = model else { return Ok(()) };
-    let version = known.and_then(|(_, version)| *version);
+    let version = known.and_then(|known| known.version);
+    let unfit = known.and_then(|known| known.unfit.as_deref());
     let mut set = false;
     match version {
+        Some(version) if as_pointer && let Some(status) = unfit => {
+            let detail = format!(
+                "not set: the status of the run of {original} is {status}; if it is sound: \
+                 lineage promote {model} --pointer {alias} --version {version}"
+            );
+            importer.problem(&alias, detail);
+        }
         Some(version) if as_pointer && !importer.report.dry_run => {
             let reason = format!("MLflow's alias {alias} of {original}");
             set = importer.point(&model, &alias, version, reason)?;

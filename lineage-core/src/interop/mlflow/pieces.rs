@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::super::import::Piece;
+use super::super::import::{Ending, Piece};
 use super::super::{ImportError, model_name};
 use super::VersionKey;
 use super::artifacts::Artifacts;
@@ -32,15 +32,20 @@ pub(super) struct Made {
     pub(super) piece: Piece,
     /// The model version that the session holds.
     pub(super) original: Option<VersionKey>,
+    /// How the run of that version ended, when it did not end well.
+    pub(super) unfit: Option<String>,
     pub(super) problems: Vec<String>,
     /// Values that stand for infinity.
     pub(super) infinite: u64,
 }
 
-/// A run, with the first version that was registered from it; or one more version.
+/// A run, with the first version that was registered from it; or one more version. A run that did not
+/// end well has no version: what was registered from it stands by itself.
 pub(super) struct Work {
     run: Option<ForeignRow>,
     version: Option<ForeignRow>,
+    /// The registered model that it belongs to.
+    registered: Option<String>,
 }
 
 /// What is needed to understand one row from others.
@@ -102,12 +107,20 @@ impl<'a> Source<'a> {
         for version in versions {
             let id = self.run_of(version).filter(|id| runs.contains_key(id));
             let run = id.filter(|id| used.insert(id.clone())).and_then(|id| runs.get(&id));
-            order.push(Work { run: run.map(|run| (*run).clone()), version: Some(version.clone()) });
+            let mut run = run.map(|run| (*run).clone());
+            let registered = version.text("name");
+            if let Some(run) = run.take_if(|run| ending(run) != Ending::Completed) {
+                let registered = registered.clone();
+                order.push(Work { run: Some(run), version: None, registered });
+            }
+            order.push(Work { run, version: Some(version.clone()), registered });
         }
         let mut rest: Vec<&&ForeignRow> =
             runs.iter().filter(|(id, _)| !used.contains(*id)).map(|(_, run)| run).collect();
         rest.sort_by_key(|run| run.cell("start_time").integer());
-        order.extend(rest.into_iter().map(|run| Work { run: Some((*run).clone()), version: None }));
+        let alone =
+            |run: &ForeignRow| Work { run: Some(run.clone()), version: None, registered: None };
+        order.extend(rest.into_iter().map(|run| alone(run)));
         order
     }
 
@@ -138,13 +151,14 @@ impl<'a> Source<'a> {
     ) -> Result<Made, ImportError> {
         let run = work.run.as_ref();
         let version = work.version.as_ref();
-        let registered = version.and_then(|version| model_name(&version.text("name")?));
+        let registered = work.registered.as_deref().and_then(model_name);
         let experiment = run.and_then(|run| run.text("experiment_id"));
         let model = registered.unwrap_or_else(|| self.model(experiment.clone()));
         let mut making = Making::new(model);
         if let Some(run) = run {
             let id = run.text("run_uuid").unwrap_or_default();
             making.begin("run", &id, run);
+            making.ending = ending(run);
             let name = experiment.and_then(|id| self.experiments.get(&id)?.text("name"));
             making.facts.extend(name.map(|name| ("experiment_name".to_owned(), name)));
             making.request.started = date(run.cell("start_time"));
@@ -166,6 +180,7 @@ impl<'a> Source<'a> {
                     &ForeignRow::default(),
                 );
                 making.subject = format!("{name} version {number}");
+                self.tell_of_unfit_run(version, &mut making);
             }
             facts(version, "version.", &mut making.facts);
             for tag in database.rows("model_version_tags", Some(("name", &name)))? {
@@ -188,6 +203,19 @@ impl<'a> Source<'a> {
         }
         let original = version.map(version_key);
         Ok(Made { original, ..making.done() })
+    }
+
+    /// A version that was registered from a run that did not end well must not look as if it had.
+    fn tell_of_unfit_run(&self, version: &ForeignRow, making: &mut Making) {
+        let Some(id) = self.run_of(version) else { return };
+        let run = self.runs.iter().find(|run| run.text("run_uuid").as_deref() == Some(&id));
+        let Some(run) = run.filter(|run| ending(run) != Ending::Completed) else { return };
+        let status = run.text("status").unwrap_or_default();
+        making.facts.insert("run.status".to_owned(), status.clone());
+        let from = format!("registered in MLflow from run {id}, whose status is {status}");
+        making.problems.push(format!("{from}; it is recorded apart from the run and says so"));
+        making.request.note = Some(from);
+        making.unfit = Some(status);
     }
 
     /// The files of a version, if they are here.
@@ -285,6 +313,8 @@ struct Making {
     facts: BTreeMap<String, String>,
     created: Option<Timestamp>,
     problems: Vec<String>,
+    ending: Ending,
+    unfit: Option<String>,
     infinite: u64,
 }
 
@@ -297,6 +327,8 @@ impl Making {
             facts: BTreeMap::new(),
             created: None,
             problems: Vec::new(),
+            ending: Ending::Completed,
+            unfit: None,
             infinite: 0,
         }
     }
@@ -312,8 +344,14 @@ impl Making {
         let (facts, created) = (self.facts, self.created);
         self.request.claims = Some(Claims { source: "mlflow".to_owned(), created, facts });
         Made {
-            piece: Piece { subject: self.subject, id: self.id, request: self.request },
+            piece: Piece {
+                subject: self.subject,
+                id: self.id,
+                ending: self.ending,
+                request: self.request,
+            },
             original: None,
+            unfit: self.unfit,
             problems: self.problems,
             infinite: self.infinite,
         }
@@ -347,7 +385,7 @@ impl Making {
     /// The last value of each metric, as MLflow says which it is, and the whole history.
     fn metrics(&mut self, latest: &[ForeignRow], history: &[ForeignRow]) {
         for row in latest {
-            let value = self.value(row, "value");
+            let value = value_of(row, "value");
             if let Some(MetricName { split, name }) = metric_name(row.text("key")) {
                 self.request.metrics.push(Metric { split, name, value: MetricValue(value) });
             }
@@ -392,21 +430,12 @@ impl Making {
     }
 
     fn point(&mut self, row: &ForeignRow, step: &str, time: &str, value: &str) -> SeriesPoint {
-        let value = self.value(row, value);
-        self.infinite += u64::from(value.abs() == f64::MAX);
+        let value = value_of(row, value);
+        self.infinite += u64::from(value.is_infinite());
         SeriesPoint {
             step: row.cell(step).integer().unwrap_or(0),
             time_us: row.cell(time).integer().and_then(|ms| ms.checked_mul(1000)),
             value,
-        }
-    }
-
-    /// MLflow writes 0 and a mark, or NULL, for NaN.
-    fn value(&self, row: &ForeignRow, column: &str) -> f64 {
-        match (row.cell("is_nan").integer(), row.cell(column).real()) {
-            (Some(mark), _) if mark != 0 => f64::NAN,
-            (_, Some(value)) => value,
-            (_, None) => f64::NAN,
         }
     }
 
@@ -431,6 +460,27 @@ impl Making {
             }
         }
         Ok(())
+    }
+}
+
+/// How a run ended, as MLflow says. A word that is not known is a claim and no more.
+fn ending(run: &ForeignRow) -> Ending {
+    let status = run.text("status").unwrap_or_default();
+    match status.as_str() {
+        "FAILED" | "KILLED" => Ending::Failed(format!("{status} in MLflow")),
+        "RUNNING" | "SCHEDULED" => Ending::Open,
+        _ => Ending::Completed,
+    }
+}
+
+/// MLflow writes 0 and a mark, or NULL, for NaN, and the largest double for infinity.
+fn value_of(row: &ForeignRow, column: &str) -> f64 {
+    match (row.cell("is_nan").integer(), row.cell(column).real()) {
+        (Some(mark), _) if mark != 0 => f64::NAN,
+        (_, Some(f64::MAX)) => f64::INFINITY,
+        (_, Some(f64::MIN)) => f64::NEG_INFINITY,
+        (_, Some(value)) => value,
+        (_, None) => f64::NAN,
     }
 }
 

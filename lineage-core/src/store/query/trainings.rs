@@ -122,6 +122,26 @@ impl Reader<'_> {
         self.first(&format!("{SELECT} WHERE training.session = ?1"), [session], training)
     }
 
+    /// The session of a model that was started under a key.
+    pub fn training_with_key(
+        &self,
+        model: &ModelName,
+        key: &str,
+    ) -> Result<Option<TrainingRow>, StoreError> {
+        let sql = format!("{SELECT} WHERE training.idempotency_key = ?1 AND training.model = ?2");
+        self.first(&sql, [key, model.as_str()], training)
+    }
+
+    /// The open sessions whose keys are `stem`, a colon and more.
+    pub fn open_trainings_of(&self, stem: &str) -> Result<Vec<TrainingRow>, StoreError> {
+        // ';' is the character after ':'.
+        let sql = format!(
+            "{SELECT} WHERE training.idempotency_key > ?1 || ':' \
+             AND training.idempotency_key < ?1 || ';' AND state = 'open' ORDER BY started_seq"
+        );
+        self.rows(&sql, [stem], training)
+    }
+
     /// Sessions that were started, newest first.
     pub fn trainings(&self, filter: TrainingFilter<'_>) -> Result<Vec<TrainingRow>, StoreError> {
         // One statement for each index, rather than one that can use none.
