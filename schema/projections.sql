@@ -28,7 +28,8 @@ CREATE TABLE session (
     request_sha256 TEXT NOT NULL,
     idempotency_key TEXT,
     model_type     TEXT,
-    seed           TEXT
+    seed           TEXT,
+    late           INTEGER NOT NULL CHECK (late IN (0, 1))
 ) STRICT;
 CREATE INDEX session_by_model ON session (model, completed_seq);
 CREATE UNIQUE INDEX session_by_key ON session (model, idempotency_key)
@@ -149,6 +150,7 @@ CREATE TABLE training (
     last        TEXT NOT NULL,
     person      TEXT NOT NULL,
     reason      TEXT,
+    late        INTEGER NOT NULL DEFAULT 0 CHECK (late IN (0, 1)),
     idempotency_key TEXT
 ) STRICT;
 CREATE INDEX training_by_model ON training (model, started_seq);

@@ -128,13 +128,28 @@ fn a_training_that_cannot_be_recorded_is_kept_for_later() {
     assert_eq!(kept(), 2);
     let report = env.run(&["doctor"]).code(1).stdout;
     assert!(report.contains("2 sessions could not be recorded at the end"), "{report}");
+    let open = sessions(&env).iter().filter(|session| session["state"] == "open").count();
+    assert_eq!(open, 2);
+    env.run(&["log", "fraud"]).ok().says("open and not listed here: 2 sessions");
     env.write("late.bin", "bytes that came late");
     env.write(".lineage/spool/0.json", "not a session");
+    let planned = env.run(&["doctor", "--recover", "--dry-run"]).code(1);
+    assert_eq!(planned.stdout.matches("of fraud\n    not recorded then: ").count(), 2, "{planned}");
+    assert!(planned.stdout.contains("0.json: "), "{planned}");
+    assert_eq!(kept(), 3);
     env.run(&["doctor", "--recover"]).code(2).says("recorded fraud@2, late").says("0.json");
     fs::remove_file(env.path(".lineage/spool/0.json")).unwrap();
     assert_eq!(kept(), 0);
     let metadata = &env.json(&["show", "fraud@1"], "lineage.show/1")["metadata"];
     assert_eq!(metadata["run"]["late"], true);
+    assert!(sessions(&env).iter().all(|session| session["late"] == true));
+    for list in [&["session", "list"][..], &["log"]] {
+        let listed = env.run(list).ok();
+        assert_eq!(listed.stdout.matches(", late").count(), 2, "{listed}");
+    }
+    let id = sessions(&env)[0]["session"].as_str().unwrap().to_owned();
+    let shown = env.run(&["session", "show", &id]).ok();
+    assert!(shown.stdout.contains("completed, late"), "{shown}");
     assert_eq!(metadata["series"][0]["points"], 1);
     assert_eq!(metadata["metrics"].as_array().unwrap().len(), 2);
     env.verifies();
@@ -178,6 +193,11 @@ fn a_training_that_could_not_even_be_started_keeps_its_outcome_and_its_data() {
     env.run(&[&arguments[..], &["--", "sh", "-c", "echo new > m.bin"]].concat()).ok();
     hide("hidden", ".lineage");
     env.write("train.csv", "id,amount\n9,9\n");
+    let planned = env.run(&["doctor", "--recover", "--dry-run", "--json"]).code(1).json();
+    for pending in planned["pending"].as_array().unwrap() {
+        assert_eq!((&pending["model"], &pending["session"]), (&"fraud".into(), &().into()));
+        assert!(pending["obstacle"].as_str().unwrap().contains("is another since"), "{planned:#}");
+    }
     let ran =
         env.run(&["doctor", "--recover"]).code(4).says("train.csv is another since the training");
     assert!(ran.stderr.contains("m.bin is another") || ran.stderr.contains("train.csv"), "{ran}");

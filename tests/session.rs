@@ -32,8 +32,10 @@ fn a_session_becomes_one_version_with_all_that_was_said_of_it() {
     tell(&env, &id, &["metric", "test.auc=0.9"]);
     tell(&env, &id, &["artifact", "model.bin"]);
     insta::assert_snapshot!(env.run(&["session", "list"]).ok(), @r#"
-    session                     model  state  started               by           reason
-    01KJKB5HK05N6EQPZB247SAF95  fraud  open   2026-03-01 00:01:00Z  Test Person
+    session                     model  state  started               last told             by           reason
+    01KJKB5HK05N6EQPZB247SAF95  fraud  open   2026-03-01 00:01:00Z  2026-03-01 00:06:00Z  Test Person
+    ------- stderr -------
+    hint: of an open session that does not run any more: `lineage session fail --session ID --reason TEXT`
     "#);
     insta::assert_snapshot!(env.run(&["session", "show", &id]).ok(), @r#"
     session 01KJKB5HK05N6EQPZB247SAF95 of fraud

@@ -44,6 +44,17 @@ pub(crate) fn time(time: impl ToString) -> String {
     }
 }
 
+/// What stands behind a session that was recorded later than it ended.
+pub(crate) fn late(late: bool) -> &'static str {
+    if late { ", late" } else { "" }
+}
+
+/// When something was made, and who claims it.
+pub(crate) fn claimed(source: &str, created: Option<impl ToString>) -> String {
+    let when = created.map_or_else(|| "a time unknown".to_owned(), time);
+    format!("made {when}, says {}", safe(source))
+}
+
 /// Columns aligned by spaces; the last column runs free.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);

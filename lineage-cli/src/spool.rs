@@ -182,8 +182,39 @@ fn digest(path: &Path, exclude: &[String]) -> Result<Option<Sha256>, CliError> {
     Ok(found.map(|found| found.sha256))
 }
 
+/// A session that waits to be recorded.
+#[derive(Serialize)]
+pub(crate) struct Pending {
+    pub(crate) path: PathBuf,
+    pub(crate) model: Option<String>,
+    /// Its id; none when it could not be started.
+    pub(crate) session: Option<String>,
+    /// Why it was not recorded when it ended.
+    pub(crate) problem: Option<String>,
+    /// Why it cannot be recorded now, as far as that was looked at.
+    pub(crate) obstacle: Option<String>,
+}
+
+/// The sessions that wait to be recorded; with `look`, whether their files are still the same.
+pub(crate) fn pending(global: &Global, look: bool) -> Result<Vec<Pending>, CliError> {
+    let one = |path: PathBuf| match read(&path) {
+        Ok(spooled) => {
+            let checked = if look { spooled.check_files() } else { Ok(()) };
+            let model = spooled.spec["model"].as_str().map(str::to_owned);
+            let (session, problem) = (spooled.session, Some(spooled.problem));
+            let obstacle = checked.err().map(|error| error.message);
+            Pending { path, model, session, problem, obstacle }
+        }
+        Err(error) => {
+            let obstacle = Some(error.message);
+            Pending { path, model: None, session: None, problem: None, obstacle }
+        }
+    };
+    Ok(waiting(global)?.into_iter().map(one).collect())
+}
+
 /// The files with sessions that wait to be recorded.
-pub(crate) fn pending(global: &Global) -> Result<Vec<PathBuf>, CliError> {
+fn waiting(global: &Global) -> Result<Vec<PathBuf>, CliError> {
     let folder = settings::layout(global)?.spool();
     Ok(kept(&folder, "")?.into_iter().chain(kept(Path::new("."), LOOSE)?).collect())
 }
@@ -195,7 +226,7 @@ pub(crate) fn recover(
     output: &Output,
 ) -> Result<(Vec<String>, Option<CliError>), CliError> {
     let (mut said, mut failed) = (Vec::new(), None);
-    for path in pending(global)? {
+    for path in waiting(global)? {
         match recover_one(&path, global, output) {
             Ok(text) => said.push(text),
             Err(error) if failed.is_none() => failed = Some(error),
@@ -205,11 +236,15 @@ pub(crate) fn recover(
     Ok((said, failed))
 }
 
-fn recover_one(path: &Path, global: &Global, output: &Output) -> Result<String, CliError> {
+fn read(path: &Path) -> Result<Spooled, CliError> {
     let bytes = crate::facts::read(path)?;
-    let spooled: Spooled = serde_json::from_slice(&bytes)
+    serde_json::from_slice(&bytes)
         .map_err(|error| CliError::new(ErrorKind::Usage, error.to_string()))
-        .map_err(in_file(path))?;
+        .map_err(in_file(path))
+}
+
+fn recover_one(path: &Path, global: &Global, output: &Output) -> Result<String, CliError> {
+    let spooled = read(path)?;
     spooled.check_files().map_err(in_file(path))?;
     let recorded = spooled.recover(path, global, output).map_err(in_file(path))?;
     files::remove(path)?;

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::args::{DryRun, Global};
 use crate::error::{CliError, ErrorKind};
 use crate::output::Output;
-use crate::spool::{pending, recover};
+use crate::spool::{Pending, pending, recover};
 use crate::{render, settings};
 
 /// Look at the registry's health: place, access, schema, settings, disk
@@ -23,7 +23,8 @@ pub(crate) struct DoctorArgs {
     /// database is kept in .lineage/backups
     #[arg(long)]
     rebuild: bool,
-    /// Record the sessions that `lineage run` could not record when they ended
+    /// Record the sessions that `lineage run` could not record when they ended; with --dry-run, say of each
+    /// whether that is possible
     #[arg(long)]
     recover: bool,
     #[command(flatten)]
@@ -36,6 +37,7 @@ struct Report {
     ok: bool,
     rebuilt: bool,
     recovered: Vec<String>,
+    pending: Vec<Pending>,
     findings: Vec<Finding>,
 }
 
@@ -66,11 +68,11 @@ pub(crate) fn run(args: &DoctorArgs, global: &Global, output: &mut Output) -> Re
         };
         Ok(examine(&registry, loaded.as_ref().map_err(|error| error.message.as_str())))
     })?;
-    let waiting = pending(global)?;
-    if !waiting.is_empty() {
+    let pending = pending(global, args.recover)?;
+    if !pending.is_empty() {
         let detail = format!(
             "{} could not be recorded at the end; `lineage doctor --recover` does it now",
-            render::count(waiting.len() as u64, "session")
+            render::count(pending.len() as u64, "session")
         );
         findings.push(Finding { name: "late-sessions", ok: false, detail });
     }
@@ -79,6 +81,7 @@ pub(crate) fn run(args: &DoctorArgs, global: &Global, output: &mut Output) -> Re
         ok: findings.iter().all(|finding| finding.ok),
         rebuilt: rebuild,
         recovered,
+        pending,
         findings,
     };
     let id = if report.ok { "ok" } else { "problems" };
@@ -99,5 +102,19 @@ fn text(report: &Report) -> String {
             "the tables were made again from the log".to_owned(),
         ]);
     }
-    render::table(&rows)
+    render::table(&rows) + &report.pending.iter().map(waits).collect::<String>()
+}
+
+/// What is known of a session that waits to be recorded.
+fn waits(pending: &Pending) -> String {
+    let Pending { path, model, session, problem, obstacle } = pending;
+    let session = match session {
+        Some(session) => format!("session {session}"),
+        None => "a session that could not be started".to_owned(),
+    };
+    let of = model.as_ref().map(|model| format!(" of {model}")).unwrap_or_default();
+    let mut lines = vec![format!("  {}: {session}{of}", path.display())];
+    lines.extend(problem.as_ref().map(|text| format!("    not recorded then: {text}")));
+    lines.extend(obstacle.as_ref().map(|text| format!("    cannot be recorded: {text}")));
+    lines.iter().map(|line| render::safe(line) + "\n").collect()
 }

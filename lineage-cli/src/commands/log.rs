@@ -36,6 +36,8 @@ pub(super) struct Line {
     artifact_sha256: Option<Sha256>,
     datasets: Vec<Dataset>,
     metrics: Vec<Metric>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    late: bool,
 }
 
 #[derive(Serialize)]
@@ -50,16 +52,24 @@ struct Dataset {
 }
 
 pub(crate) fn run(args: &LogArgs, global: &Global, output: &mut Output) -> Result<(), CliError> {
-    let lines = settings::reading(global, output, |registry, _, _| {
+    let (lines, open) = settings::reading(global, output, |registry, _, _| {
         registry.read(|reader| {
             if let Some(model) = &args.model {
                 lookup::known_model(reader, model)?;
             }
-            let filter = LogFilter { model: args.model.as_ref(), limit: args.limit };
-            lines(reader, reader.sessions(filter)?)
+            let model = args.model.as_ref();
+            let lines = lines(reader, reader.sessions(LogFilter { model, limit: args.limit })?)?;
+            Ok::<_, CliError>((lines, reader.open_trainings(model)?))
         })
     })?;
-    print(output, "lineage.log/1", &lines, "Nothing is recorded yet.")
+    print(output, "lineage.log/1", &lines, "Nothing is recorded yet.")?;
+    if open > 0 {
+        let open = render::count(open, "session");
+        output.hint(&format!(
+            "open and not listed here: {open}; see `lineage session list --state open`"
+        ));
+    }
+    Ok(())
 }
 
 pub(super) fn lines(reader: &Reader<'_>, sessions: Vec<SessionRow>) -> Result<Vec<Line>, CliError> {
@@ -107,6 +117,7 @@ fn line(reader: &Reader<'_>, session: SessionRow) -> Result<Line, CliError> {
         session: session.session,
         created: session.created.to_string(),
         artifact_sha256: session.artifact_sha256,
+        late: session.late,
     })
 }
 
@@ -130,7 +141,7 @@ fn text(lines: &[Line]) -> String {
             vec![
                 name,
                 line.label.as_ref().map(|label| label.to_string()).unwrap_or_default(),
-                render::time(&line.created),
+                format!("{}{}", render::time(&line.created), render::late(line.late)),
                 line.artifact_sha256.map(|digest| digest.short()).unwrap_or_default(),
                 format!("{}{more}", metrics.join("  ")),
             ]

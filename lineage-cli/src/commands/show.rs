@@ -175,11 +175,7 @@ fn text(reference: &str, shown: &Shown, actor: &str) -> String {
     );
     row("session", plain(&document["session"]));
     if let Some(source) = document["claims"]["source"].as_str() {
-        let when = match document["claims"]["created"].as_str() {
-            Some(time) => render::time(time),
-            None => "a time unknown".to_owned(),
-        };
-        row("claimed", format!("made {when}, says {}", render::safe(source)));
+        row("claimed", render::claimed(source, document["claims"]["created"].as_str()));
     }
     for dataset in list("datasets") {
         let rows_note = dataset["table"]["rows"]

@@ -31,7 +31,8 @@ pub(super) fn apply(
         Event::SessionUpdated(updated) => tables.session_facts("updated", &updated.facts),
         Event::SessionFailed(failed) => {
             tables.session_facts("failed", &failed.facts)?;
-            tables.session_ended("failed", failed.reason.as_deref())
+            let late = failed.run.is_some_and(|run| run.late);
+            tables.session_ended("failed", failed.reason.as_deref(), late)
         }
         Event::SessionCompleted(session) => tables.session_completed(session),
         Event::PointerMoved(moved) => tables.pointer_moved(moved),
@@ -44,6 +45,10 @@ pub(super) fn apply(
 struct Tables<'a> {
     connection: &'a Connection,
     entry: &'a Entry,
+}
+
+fn is_late(details: &SessionCompleted) -> bool {
+    details.run.is_some_and(|run| run.late)
 }
 
 /// A change of what a pointer names.
@@ -88,8 +93,8 @@ impl Tables<'_> {
         )?;
         self.run(
             "INSERT INTO session (session, model, version, outcome, completed_seq, completed, \
-             person, request_sha256, idempotency_key, model_type, seed) \
-             VALUES (?1, ?2, ?3, 'completed', ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+             person, request_sha256, idempotency_key, model_type, seed, late) \
+             VALUES (?1, ?2, ?3, 'completed', ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             params![
                 session,
                 details.model.as_str(),
@@ -101,6 +106,7 @@ impl Tables<'_> {
                 details.idempotency_key,
                 details.model_type,
                 details.seed,
+                is_late(details),
             ],
         )?;
         if let Some(version) = &details.version {
@@ -186,7 +192,7 @@ impl Tables<'_> {
                 ],
             )?;
         }
-        self.session_ended("completed", None)
+        self.session_ended("completed", None, is_late(details))
     }
 
     fn session_started(&self, started: &SessionStarted) -> Result<(), StoreError> {
@@ -247,16 +253,22 @@ impl Tables<'_> {
     }
 
     /// Ends a session that was started before; a session recorded as a whole was not.
-    fn session_ended(&self, state: &str, reason: Option<&str>) -> Result<(), StoreError> {
+    fn session_ended(
+        &self,
+        state: &str,
+        reason: Option<&str>,
+        late: bool,
+    ) -> Result<(), StoreError> {
         self.run(
-            "UPDATE training SET state = ?2, reason = ?3, last_seq = ?4, last = ?5 \
+            "UPDATE training SET state = ?2, reason = ?3, last_seq = ?4, last = ?5, late = ?6 \
              WHERE session = ?1",
             params![
                 self.entry.session,
                 state,
                 reason,
                 int(self.entry.seq),
-                self.entry.time.to_string()
+                self.entry.time.to_string(),
+                late,
             ],
         )
     }

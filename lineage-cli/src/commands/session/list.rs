@@ -36,6 +36,8 @@ pub(super) struct Line {
     pub(super) last: String,
     pub(super) actor: String,
     pub(super) reason: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) late: bool,
 }
 
 impl Line {
@@ -50,6 +52,7 @@ impl Line {
             last: row.last.to_string(),
             actor,
             reason: row.reason,
+            late: row.late,
         })
     }
 }
@@ -65,7 +68,13 @@ pub(crate) fn run(args: &ListArgs, global: &Global, output: &mut Output) -> Resu
             rows.into_iter().map(|row| Line::of(reader, row)).collect::<Result<Vec<_>, CliError>>()
         })
     })?;
-    output.stream("lineage.session/1", &lines, |line| line.session.clone(), || text(&lines))
+    output.stream("lineage.session/1", &lines, |line| line.session.clone(), || text(&lines))?;
+    if lines.iter().any(|line| line.state == TrainingState::Open) {
+        output.hint(
+            "of an open session that does not run any more: `lineage session fail --session ID --reason TEXT`",
+        );
+    }
+    Ok(())
 }
 
 fn text(lines: &[Line]) -> String {
@@ -80,13 +89,15 @@ fn text(lines: &[Line]) -> String {
         vec![
             line.session.clone(),
             name,
-            line.state.to_string(),
+            format!("{}{}", line.state, render::late(line.late)),
             render::time(&line.started),
+            render::time(&line.last),
             render::safe(&line.actor),
             line.reason.as_deref().map(render::safe).unwrap_or_default(),
         ]
     };
-    let heads = ["session", "model", "state", "started", "by", "reason"].map(str::to_owned);
+    let heads =
+        ["session", "model", "state", "started", "last told", "by", "reason"].map(str::to_owned);
     let rows: Vec<_> = std::iter::once(heads.to_vec()).chain(lines.iter().map(row)).collect();
     render::table(&rows)
 }

@@ -46,11 +46,14 @@ fn text(shown: &Shown) -> String {
     let Shown { line, facts } = shown;
     let mut rows: Vec<Vec<String>> = Vec::new();
     let mut row = |name: &str, value: String| rows.push(vec![format!("  {name}"), value]);
-    row("state", line.state.to_string());
+    row("state", format!("{}{}", line.state, render::late(line.late)));
     row("started", format!("{} by {}", render::time(&line.started), render::safe(&line.actor)));
     row("last told", render::time(&line.last));
     if let Some(reason) = &line.reason {
         row("reason", render::safe(reason));
+    }
+    if let Some(claims) = &facts.claims {
+        row("claimed", render::claimed(&claims.source, claims.created));
     }
     for dataset in &facts.datasets {
         let name = format!("data {}", dataset.role);

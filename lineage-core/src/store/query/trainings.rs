@@ -84,6 +84,8 @@ pub struct TrainingRow {
     pub person: String,
     /// Why it failed.
     pub reason: Option<String>,
+    /// Whether it was recorded later than it ended.
+    pub late: bool,
 }
 
 /// Which sessions are listed.
@@ -98,7 +100,8 @@ pub struct TrainingFilter<'a> {
 }
 
 const SELECT: &str = "SELECT training.session AS session, training.model AS model, state, \
-    session.version AS version, started, started_seq, last, training.person AS person, reason \
+    session.version AS version, started, started_seq, last, training.person AS person, reason, \
+    training.late AS late \
     FROM training LEFT JOIN session ON session.session = training.session";
 
 fn training(row: &Row<'_>) -> rusqlite::Result<TrainingRow> {
@@ -113,6 +116,7 @@ fn training(row: &Row<'_>) -> rusqlite::Result<TrainingRow> {
         last: parsed(row, "last")?,
         person: plain(row, "person")?,
         reason: plain(row, "reason")?,
+        late: plain(row, "late")?,
     })
 }
 
@@ -140,6 +144,14 @@ impl Reader<'_> {
              AND training.idempotency_key < ?1 || ';' AND state = 'open' ORDER BY started_seq"
         );
         self.rows(&sql, [stem], training)
+    }
+
+    /// How many sessions are open.
+    pub fn open_trainings(&self, model: Option<&ModelName>) -> Result<u64, StoreError> {
+        let sql = "SELECT COUNT(*) AS number FROM training \
+                   WHERE state = 'open' AND model = COALESCE(?1, model)";
+        let model = model.map(ModelName::as_str);
+        Ok(self.first(sql, [model], |row| unsigned(row, "number"))?.unwrap_or(0))
     }
 
     /// Sessions that were started, newest first.

@@ -72,6 +72,8 @@ pub struct SessionRow {
     pub seq: u64,
     /// What makes two requests the same.
     pub request_sha256: Sha256,
+    /// Whether it was recorded later than it ended.
+    pub late: bool,
 }
 
 /// A dataset in a role of a session.
@@ -106,7 +108,7 @@ pub(super) const SELECT_VERSION: &str = "SELECT model, number, label, session, p
     files, stored, metadata_path, largest_file_path, largest_file_sha256, seq, created FROM version";
 
 const SELECT_SESSION: &str = "SELECT session.session AS session, session.model AS model, \
-    session.version AS version, label, sha256, completed, person, completed_seq, request_sha256 \
+    session.version AS version, label, sha256, completed, person, completed_seq, request_sha256, late \
     FROM session LEFT JOIN version ON version.model = session.model \
     AND version.number = session.version";
 
@@ -150,6 +152,7 @@ fn session(row: &Row<'_>) -> rusqlite::Result<SessionRow> {
         person: plain(row, "person")?,
         seq: unsigned(row, "completed_seq")?,
         request_sha256: parsed(row, "request_sha256")?,
+        late: plain(row, "late")?,
     })
 }
 
