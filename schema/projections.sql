@@ -32,6 +32,12 @@ CREATE TABLE session (
     late           INTEGER NOT NULL CHECK (late IN (0, 1))
 ) STRICT;
 CREATE INDEX session_by_model ON session (model, completed_seq);
+CREATE INDEX session_by_time ON session (completed, completed_seq);
+CREATE INDEX session_by_person ON session (person, completed_seq);
+CREATE INDEX session_by_version ON session (version, completed_seq) WHERE version IS NOT NULL;
+CREATE INDEX session_by_model_type ON session (model_type, completed_seq)
+WHERE model_type IS NOT NULL;
+CREATE INDEX session_by_seed ON session (seed, completed_seq) WHERE seed IS NOT NULL;
 CREATE UNIQUE INDEX session_by_key ON session (model, idempotency_key)
 WHERE idempotency_key IS NOT NULL;
 

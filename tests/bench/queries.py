@@ -5,8 +5,8 @@ all versions of one model, beside a registry of 100. Python writes canonical ent
 
     queries.py [--binary PATH] [--rounds N] [--sessions N] [--folder DIR] [--keep]
 
-Bars: `search` with a metric filter and the first page of `log` take at most 50 ms; `resolve`, `show`,
-`promote` and one `record` at most twice their time in the small registry. With --keep the registries
+Bars: `search` and the first page of `log` take at most 50 ms; `resolve`, `show`, `promote`, one `record`, and
+answers for the past (`--at`) at most twice their time in the small registry. With --keep the registries
 stay in --folder and are used again.
 """
 
@@ -24,6 +24,8 @@ from clock import ENVIRONMENT, build, interleaved, report, run
 from make_registry import Log, digest, ulid
 
 MEASURES = 20
+# Seven versions are there by this entry, and the first is live.
+EARLY = 10
 MILLISECONDS_MAX = 50
 
 SEARCHES = {
@@ -39,6 +41,16 @@ SEARCHES = {
     "parameter": "param.p03 = 7",
     "parameter text": "param.p17 = choice-3 and metric.validation.m01 > 0.5",
     "time": "created >= 2020-03-01 and metric.validation.m01 > 0.99",
+    "since, all": "created >= 2020-01-01",
+    "since, none": "created >= 2999-01-01",
+    "before, all": "created < 2999-01-01",
+    "before, none": "created < 2020-01-01",
+    "version": "version = 77",
+    "versions, all": "version >= 1",
+    "seed, none": "seed = 77",
+    "model type, none": "model_type = other",
+    "actor, none": "actor = nobody",
+    "actor, all": "actor != nobody",
 }
 
 
@@ -65,6 +77,14 @@ def fill(database, sessions):
         "SELECT entry FROM event WHERE sha256 = (SELECT sha256 FROM event ORDER BY seq DESC LIMIT 1)"
     ).fetchone()[0])
     log = Log(database)
+    served = {"path": "first.bin", "from": "recorded", "kind": "file",
+              "sha256": template["details"]["version"]["sha256"]}
+    log.append(type="pointer.moved", component="release", action="promote", risk_impact="HIGH",
+               compliance_tags=["change-management"], session=None, subject="fraud@prod",
+               details={"model": "fraud", "pointer": "prod", "action": "promote", "from": None, "to": 1,
+                        "popped": 0, "pushed": True, "passed_over": [], "quarantined": False,
+                        "served": served, "reason": None, "expected": None, "overwrote": None,
+                        "post_review": False})
     for number in range(2, sessions):
         path, sha256 = f"models/{number}/model.bin", digest(f"fraud {number}")
         version = template["details"]["version"] | {
@@ -108,7 +128,6 @@ def make(project, sessions, binary):
     database.close()
     lineage("doctor", "--rebuild")
     lineage("record", "fraud", "--artifact", "live.bin", "--no-store", *flags(sessions))
-    lineage("promote", "fraud", "--version", "1")
     (project / "done").touch()
 
 
@@ -123,7 +142,14 @@ def verbs(project, sessions, binary):
         return run((binary, "record", "fraud", "--artifact", "new.bin", "--no-store",
                     *flags(number)), project)[0]
 
-    return {
+    def at(moment, *arguments):
+        return lambda: run((binary, *arguments, "--at", moment), project)[0]
+
+    past = {
+        f"{verb} --at {when}": at(f"seq:{seq}", verb, reference)
+        for verb, reference in [("resolve", "fraud"), ("history", "fraud"), ("show", "fraud@7")]
+        for when, seq in [("early", EARLY), ("late", sessions + 2)]}
+    return past | {
         "resolve": lambda: run((binary, "resolve", "fraud"), project)[0],
         "show": lambda: run((binary, "show", "fraud@7"), project)[0],
         "promote": lambda: run((binary, "promote", "fraud", "--version", next(turns)), project)[0],
@@ -166,8 +192,8 @@ def main():
                 measured[f"{verb}, {name}"] = measure
         order = sorted(measured)
         raw = interleaved(arguments.rounds, {name: measured[name] for name in order})
-        report(raw, [(f"{verb}, large", f"{verb}, small", 2)
-                     for verb in ("resolve", "show", "promote", "record")])
+        verbs_measured = sorted({name.rsplit(", ", 1)[0] for name in measured})
+        report(raw, [(f"{verb}, large", f"{verb}, small", 2) for verb in verbs_measured])
 
 
 if __name__ == "__main__":

@@ -64,6 +64,8 @@ impl Set {
 }
 
 const VERSIONS: &str = "version";
+/// An entry that no log has; a test is never NULL.
+const NEVER: i64 = i64::MAX;
 const LIVE: &str = "(SELECT version.seq AS completed_seq, pointer.pointer AS pointer FROM pointer \
     JOIN version ON version.model = pointer.model AND version.number = pointer.version)";
 /// The number of a parameter, NULL when it is none.
@@ -93,8 +95,12 @@ impl Builder {
             Some(set) if set.table != VERSIONS => set,
             _ => {
                 let rows = self.all(query.condition.iter(), "s.completed_seq").0;
+                let index = match rest.iter().filter_map(|part| index_of(part)).min() {
+                    Some((_, Some(name))) => format!("INDEXED BY {name}"),
+                    _ => String::new(),
+                };
                 return format!(
-                    "SELECT s.completed_seq FROM session s WHERE {rows} \
+                    "SELECT s.completed_seq FROM session s {index} WHERE {rows} \
                      ORDER BY s.completed_seq {direction} LIMIT {limit}"
                 );
             }
@@ -328,7 +334,12 @@ impl Builder {
         let Test::Time(comparison, when) = test else { return "1".to_owned() };
         let (first, next) = match when {
             When::Moment(moment) => {
-                return format!("s.completed {} {}", comparison.as_str(), self.bind_time(moment));
+                let bound = self.bind_time(moment);
+                let own = format!("s.completed {} {bound}", comparison.as_str());
+                return match comparison {
+                    Comparison::Greater | Comparison::AtLeast => since(&bound, &own),
+                    _ => own,
+                };
             }
             When::Day(first, next) => (first, next),
         };
@@ -340,8 +351,11 @@ impl Builder {
             }
             Comparison::Less => format!("s.completed < {}", self.bind_time(first)),
             Comparison::AtMost => format!("s.completed < {}", self.bind_time(next)),
-            Comparison::Greater => format!("s.completed >= {}", self.bind_time(next)),
-            Comparison::AtLeast => format!("s.completed >= {}", self.bind_time(first)),
+            Comparison::Greater | Comparison::AtLeast => {
+                let from = if *comparison == Comparison::Greater { next } else { first };
+                let bound = self.bind_time(from);
+                since(&bound, &format!("s.completed >= {bound}"))
+            }
         }
     }
 
@@ -358,6 +372,14 @@ impl Builder {
         let rows = self.text("word", &positive).unwrap_or_else(|| "0".to_owned());
         format!("s.person {not}IN (SELECT person FROM ({KNOWN_AS}) WHERE {rows})")
     }
+}
+
+/// What is true from a time on, `own`, is so of no entry before the first whose latest time is not before it.
+fn since(bound: &str, own: &str) -> String {
+    format!(
+        "(s.completed_seq >= COALESCE((SELECT seq FROM latest_time WHERE time >= {bound} \
+         ORDER BY time, seq LIMIT 1), {NEVER}) AND {own})"
+    )
 }
 
 /// The test that an index narrows most, of those that must hold in any case, and the others. None
@@ -377,8 +399,30 @@ fn begin(condition: Option<&Expression>) -> (Option<(&Field, &Test)>, Vec<&Expre
             let rest = parts.iter().enumerate().filter(|(other, _)| *other != index);
             (Some(first), rest.map(|(_, part)| *part).collect())
         }
-        _ => (None, Vec::new()),
+        _ => (None, parts),
     }
+}
+
+/// How few sessions a test leaves which must hold in any case, as a guess, and the index of sessions that
+/// answers it; none where a key does. Without it a search that finds little looks through all sessions.
+fn index_of(part: &Expression) -> Option<(u32, Option<&'static str>)> {
+    use Comparison::{AtMost, Equal, Less, Unequal};
+    let Expression::Is(field, test) = part else { return None };
+    let (rank, name) = match (field, test) {
+        _ if rank(field, test) == Some(0) => return Some((0, None)),
+        (Field::Seed, Test::Text(Matching::Equal, _)) => (1, "session_by_seed"),
+        (Field::Version, Test::Number(comparison, _)) if *comparison != Unequal => {
+            (if *comparison == Equal { 2 } else { 5 }, "session_by_version")
+        }
+        (Field::Actor, Test::Text(Matching::Equal | Matching::Contains, _)) => {
+            (3, "session_by_person")
+        }
+        (Field::ModelType, Test::Text(Matching::Equal, _)) => (4, "session_by_model_type"),
+        // Those from a time on are the last ones of the log: see `since`.
+        (Field::Created, Test::Time(Equal | Less | AtMost, _)) => (6, "session_by_time"),
+        _ => return None,
+    };
+    Some((rank, Some(name)))
 }
 
 /// How few sessions a test leaves, as a guess: 0 for those that the sessions' own keys answer.
@@ -453,6 +497,26 @@ mod tests {
             "order by model",
         ] {
             plan(question);
+        }
+        for question in [
+            "seed = 1",
+            "version = 2",
+            "version >= 2",
+            "version < 2",
+            "model_type = xgboost",
+            "actor = Ada",
+            "actor ~ Ada",
+            "created = 2026-01-01",
+            "created < 2026-01-01",
+            "created <= 2026-01-01T00:00:00Z",
+            "created > 2026-01-01",
+            "created >= 2026-01-01T00:00:00Z and model ~ fraud",
+            "seed = 1 and actor = Ada and created < 2026-01-01 and model = fraud",
+            "artifact = abcdef and version >= 1",
+        ] {
+            let plan = plan(question);
+            assert!(plan.contains("SEARCH s USING"), "{question}\n{plan}");
+            assert!(!plan.contains("SCAN s"), "{question}\n{plan}");
         }
         assert!(plan("data = abcdef").contains("dataset_use_by_sha256"));
         assert!(plan("artifact = abcdef").contains("version_by_sha256"));
