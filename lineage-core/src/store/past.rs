@@ -122,6 +122,12 @@ const GROWING: [(&str, &str); 7] = [
     ("parameter", "completed_seq"),
 ];
 
+/// The moves of pointers up to an entry. CROSS JOIN: from the few moves to their entries, not through the
+/// whole log.
+const MOVES: &str = "SELECT entry FROM live.pointer_history AS history \
+    CROSS JOIN live.event ON event.seq = history.seq \
+    WHERE history.seq <= ?1 AND (?2 IS NULL OR history.model = ?2) ORDER BY history.seq";
+
 impl Past {
     /// The registry at a moment; with a model, only that model's pointers are known.
     pub fn of(
@@ -173,11 +179,7 @@ fn open(registry: &Registry, at: At, model: Option<&ModelName>) -> Result<Past, 
     schema::create_projections(&connection).map_err(located)?;
     schema::keep_only(&connection, &MADE_AGAIN).map_err(located)?;
     {
-        let mut entries = connection.prepare(
-            "SELECT entry FROM live.event JOIN live.pointer_history ON event.seq = \
-             pointer_history.seq WHERE event.seq <= ?1 AND (?2 IS NULL OR model = ?2) \
-             ORDER BY event.seq",
-        )?;
+        let mut entries = connection.prepare(MOVES)?;
         let mut rows = entries.query((int(at.seq), model.map(ModelName::as_str)))?;
         while let Some(row) = rows.next()? {
             let entry = Entry::parse(row.get_ref(0)?.as_blob().unwrap_or_default())?;
@@ -193,4 +195,21 @@ fn open(registry: &Registry, at: At, model: Option<&ModelName>) -> Result<Past, 
             .map_err(located)?;
     }
     Ok(Past { connection, layout, id: registry.id().to_owned(), at })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_past_does_not_look_through_the_whole_log() {
+        let connection = Connection::open_in_memory().unwrap();
+        schema::migrate(&connection, 0).unwrap();
+        schema::create_projections(&connection).unwrap();
+        let sql = format!("EXPLAIN QUERY PLAN {}", MOVES.replace("live.", ""));
+        let mut statement = connection.prepare(&sql).unwrap();
+        let rows = statement.query_map((1, None::<&str>), |row| row.get::<_, String>(3)).unwrap();
+        let plan = rows.collect::<Result<Vec<_>, _>>().unwrap().join("\n");
+        assert!(plan.contains("SEARCH event USING INTEGER PRIMARY KEY (rowid=?)"), "{plan}");
+    }
 }
