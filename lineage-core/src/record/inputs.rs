@@ -28,6 +28,17 @@ pub enum InputFileError {
     Name(String),
 }
 
+impl InputFileError {
+    /// Names the line that comes after this text.
+    fn on_line(self, before: &str) -> InputFileError {
+        let line = before.matches('\n').count() + 1;
+        let problem = self.to_string();
+        // Where it is within the object is not where it is in the file.
+        let problem = problem.rfind(" at line ").map_or(problem.as_str(), |at| &problem[..at]);
+        InputFileError::Json(format!("line {line}: {problem}"))
+    }
+}
+
 /// The points of each metric over the steps of a training.
 pub type SeriesByName = BTreeMap<MetricName, Vec<SeriesPoint>>;
 
@@ -67,16 +78,22 @@ pub(super) fn add_last_values(series: &mut SeriesByName, metrics: &mut Vec<Metri
 /// `validation.auc`. `NaN` and `Infinity`, which Python writes without quotes, are understood.
 pub fn metrics_from_json(bytes: &[u8]) -> Result<NamedMetrics, InputFileError> {
     let text = readable(bytes)?;
-    let mut documents = serde_json::Deserializer::from_str(&text).into_iter::<Box<RawValue>>();
-    let first = documents.next().transpose().map_err(not_json)?;
-    let second = documents.next().transpose().map_err(not_json)?;
-    let Some(first) = first else {
-        return Err(InputFileError::Json("the file is empty".to_owned()));
-    };
+    let mut documents = serde_json::Deserializer::from_str(&text).into_iter::<&RawValue>();
     let mut found = NamedMetrics::default();
     let mut skipped = BTreeSet::new();
-    for document in [Some(first), second].into_iter().flatten().map(Ok).chain(documents) {
-        add_document(document.map_err(not_json)?.get(), &mut found, &mut skipped)?;
+    let mut empty = true;
+    while let Some(document) = documents.next() {
+        let document = document.map_err(not_json)?.get();
+        let added = add_document(document, &mut found, &mut skipped);
+        // Of one object that is the whole file the line is its first, which helps nobody.
+        added.map_err(|error| match document.len() == text.trim().len() {
+            true => error,
+            false => error.on_line(&text[..documents.byte_offset() - document.len()]),
+        })?;
+        empty = false;
+    }
+    if empty {
+        return Err(InputFileError::Json("the file is empty".to_owned()));
     }
     found.skipped = skipped.into_iter().collect();
     Ok(found)
@@ -339,6 +356,24 @@ mod tests {
         for wrong in ["", "[1]", "{\"step\": 1.5}", "{\"step\": 1, \"time\": \"noon\"}", "{} x"] {
             assert!(metrics_from_json(wrong.as_bytes()).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_problem_names_its_line() {
+        let problem = |text: &str| metrics_from_json(text.as_bytes()).unwrap_err().to_string();
+        let good = "{\"step\": 1, \"loss\": NaN}\n\n";
+        for (bad, expected) in [
+            ("{\"step\": 1.5}\n{}", "line 3: expected a whole number within"),
+            ("{\"a\": {\"b\": 1, \"b\": 2}}", "line 3: the key \"b\" occurs twice"),
+            ("{\"step\": 1, \"time\": \"noon\"}", "line 3: expected an RFC 3339 time"),
+            ("{\"\": 1}", "line 3: "),
+            ("[1]", "line 3: expected a JSON object"),
+        ] {
+            let found = problem(&format!("{good}{bad}\n"));
+            assert!(found.starts_with(expected) && !found.contains(" at line "), "{bad}: {found}");
+        }
+        assert!(problem(&format!("{good}{{x")).contains("line 3"));
+        assert!(problem("{\n\"step\": 1.5}").starts_with("expected a whole number"));
     }
 
     #[test]
