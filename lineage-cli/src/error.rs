@@ -174,15 +174,7 @@ impl From<FileError> for CliError {
                 _ => (ErrorKind::Failure, None),
             },
         };
-        CliError { hint: hint.map(str::to_owned), ..CliError::new(kind, plain_io(message)) }
-    }
-}
-
-/// "No such file or directory (os error 2)" without the number.
-fn plain_io(message: String) -> String {
-    match message.rfind(" (os error ") {
-        Some(at) if message.ends_with(')') => message[..at].to_owned(),
-        _ => message,
+        CliError { hint: hint.map(str::to_owned), ..CliError::new(kind, message) }
     }
 }
 

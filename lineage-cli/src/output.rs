@@ -4,6 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
+use lineage_core::files::reason;
 use lineage_core::redaction;
 use serde::Serialize;
 use serde_json::json;
@@ -222,9 +223,10 @@ impl Output {
 /// A reader that went away has seen enough; that is no error of ours.
 fn finish_write(result: std::io::Result<()>) -> Result<(), CliError> {
     match result {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(CliError::new(ErrorKind::Failure, format!("cannot write the result: {error}")))
-        }
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(CliError::new(
+            ErrorKind::Failure,
+            format!("cannot write the result: {}", reason(&error)),
+        )),
         _ => Ok(()),
     }
 }

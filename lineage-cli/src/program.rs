@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use lineage_core::events::Run;
+use lineage_core::files::reason;
 
 use crate::child;
 use crate::error::{CliError, ErrorKind};
@@ -71,7 +72,7 @@ impl Child<'_> {
                 std::io::ErrorKind::PermissionDenied => {
                     (ErrorKind::Failure, "it may not be executed".to_owned())
                 }
-                _ => (ErrorKind::Failure, error.to_string()),
+                _ => (ErrorKind::Failure, reason(&error)),
             };
             CliError::new(kind, format!("cannot run {name}: {why}"))
                 .hint("name a program on PATH, or its path")

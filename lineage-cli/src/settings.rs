@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use lineage_core::context::{Actor, ActorSource, Context, Identity, Timestamp};
+use lineage_core::files::reason;
 use lineage_core::layout::{Layout, LayoutError};
 use lineage_core::names::ModelName;
 use lineage_core::settings::Settings;
@@ -26,7 +27,8 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 
 pub(crate) fn working_directory() -> Result<PathBuf, CliError> {
     std::env::current_dir().map_err(|error| {
-        CliError::new(ErrorKind::Failure, format!("cannot find the working directory: {error}"))
+        let why = reason(&error);
+        CliError::new(ErrorKind::Failure, format!("cannot find the working directory: {why}"))
     })
 }
 

@@ -7,6 +7,7 @@ use std::process::Command;
 use lineage_core::context::Context;
 use lineage_core::digest::Sha256;
 use lineage_core::events::Metric;
+use lineage_core::files::reason;
 use lineage_core::lookup::{self, Found};
 use lineage_core::record::metrics_from_json;
 use lineage_core::reproduce::{self, MetricComparison, Recorded, Verdict};
@@ -111,7 +112,7 @@ pub(crate) fn run(
     let absolute = layout.absolute(&path);
     let before = (child::written_state(&absolute), wanted.metrics_file.map(child::written_state));
     let scratch = tempfile::tempdir().map_err(|error| {
-        let message = format!("no temporary folder for metrics could be made: {error}");
+        let message = format!("no temporary folder for metrics could be made: {}", reason(&error));
         CliError::new(ErrorKind::Failure, message)
     })?;
     let metrics_path = scratch.path().join("metrics.json");

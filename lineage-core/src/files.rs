@@ -14,7 +14,7 @@ use crate::context::Observer;
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// The operating system refused; `action` completes "cannot … PATH".
-    #[error("cannot {action} {path}: {source}", path = path.display())]
+    #[error("cannot {action} {path}: {why}", path = path.display(), why = reason(source))]
     Io {
         /// What was tried, e.g. `read`.
         action: &'static str,
@@ -40,6 +40,20 @@ pub enum FileError {
     /// The observer asked to stop.
     #[error("interrupted")]
     Interrupted,
+}
+
+/// What the system says, without its number: "No such file or directory".
+pub fn reason(error: &io::Error) -> String {
+    let mut text = match (error.kind(), error.raw_os_error(), error.get_ref()) {
+        (io::ErrorKind::NotFound, None, None) => "No such file or directory".to_owned(),
+        _ => error.to_string(),
+    };
+    if let Some(start) = text.find(" (os error ")
+        && let Some(length) = text[start..].find(')')
+    {
+        text.replace_range(start..=start + length, "");
+    }
+    text
 }
 
 impl FileError {

@@ -259,12 +259,17 @@ impl Env {
 
     /// Turns the output of a [`Env::command`] into what tests look at.
     pub fn finish(&self, output: Output) -> Ran {
-        Ran {
+        let ran = Ran {
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
             code: output.status.code(),
             root: self.root.to_string_lossy().into_owned(),
-        }
+        };
+        assert!(
+            ![&ran.stdout, &ran.stderr].iter().any(|said| said.contains("(os error ")),
+            "{ran}"
+        );
+        ran
     }
 
     /// Runs SQL on the live database, past lineage, with triggers in force.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use lineage_core::events::{Parameter, Run};
+use lineage_core::files::reason;
 use lineage_core::names::ModelName;
 use lineage_core::record::{
     RecordRequest, Recorded, Warning, metrics_from_json, parameters_from_json, policy,
@@ -83,7 +84,8 @@ pub(crate) fn run(
         Err(error) => return Err(error),
     };
     let files = tempfile::tempdir().map_err(|error| {
-        CliError::new(ErrorKind::Failure, format!("cannot make a temporary folder: {error}"))
+        let why = reason(&error);
+        CliError::new(ErrorKind::Failure, format!("cannot make a temporary folder: {why}"))
     })?;
     let registry = settings::layout(global).ok().map(|layout| layout.registry().to_owned());
     let child = Child {

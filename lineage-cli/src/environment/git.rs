@@ -11,6 +11,7 @@ use std::time::Duration;
 use lineage_core::digest::{Hasher, Sha256};
 use lineage_core::environment::{Git, Part};
 use lineage_core::events::{Code, Payload};
+use lineage_core::files::reason;
 use lineage_core::record::Warning;
 use lineage_core::{metadata, redaction};
 
@@ -96,7 +97,7 @@ pub(super) fn capture(folder: &Path, not_code: &[PathBuf], keep_patch: bool) -> 
 }
 
 fn look(folder: &Path, not_code: &[PathBuf]) -> Result<(PathBuf, Status, Changes), String> {
-    let folder = folder.canonicalize().map_err(|error| error.to_string())?;
+    let folder = folder.canonicalize().map_err(|error| reason(&error))?;
     let top = folder.ancestors().find(|folder| folder.join(".git").symlink_metadata().is_ok());
     let top = top.ok_or("the working directory is in no git repository")?;
     let status = Status::ask(top)?;

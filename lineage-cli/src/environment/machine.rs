@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use lineage_core::environment::{Cpu, Part, System};
+use lineage_core::files::reason;
 
 pub(super) fn host() -> Part<String> {
     let name = kernel_file("hostname").or_else(|| asked("hostname", &[]));
@@ -20,7 +21,7 @@ pub(super) fn system() -> Part<System> {
 }
 
 pub(super) fn cpu() -> Part<Cpu> {
-    let threads = std::thread::available_parallelism().map_err(|error| error.to_string());
+    let threads = std::thread::available_parallelism().map_err(|error| reason(&error));
     let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = field(&text, "model name").map(str::to_owned);
     let model = model.or_else(|| asked("sysctl", &["-n", "machdep.cpu.brand_string"]));

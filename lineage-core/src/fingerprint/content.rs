@@ -18,7 +18,7 @@ use super::parallel::{Decoded, Hashed, Job};
 use super::readings::{FileState, Readings};
 use super::{parallel, text};
 use crate::context::Observer;
-use crate::files::{self, FileError};
+use crate::files::{self, FileError, reason};
 use crate::profile::{NamedProfile, PROFILE_VERSION, ProfileError, TableProfile};
 use crate::readers::arrow_ipc::ArrowReader;
 use crate::readers::compressed::Decompressed;
@@ -65,7 +65,7 @@ pub enum ContentError {
     #[error("the file changed while it was read")]
     Changed,
     /// The bytes could not be read or decompressed.
-    #[error(transparent)]
+    #[error("{}", reason(.0))]
     Io(#[from] io::Error),
     /// The file could not be read.
     #[error(transparent)]

@@ -5,6 +5,7 @@ use std::io::{self, BufReader, Read};
 
 use super::report::{Format, Report, Severity};
 use super::source::{Halt, Region, RegionReader};
+use crate::files::reason;
 
 const TENSORS_MAX: u64 = 1_000_000;
 const KEYS_MAX: u64 = 1_000_000;
@@ -32,7 +33,7 @@ pub(super) fn inspect(region: Region<'_>, location: &str, report: &mut Report) -
                 Severity::Unknown,
                 "malformed",
                 location,
-                format!("is not as the format demands: {error}"),
+                format!("is not as the format demands: {}", reason(&error)),
             ),
         }
     }

@@ -4,6 +4,7 @@
 use super::pickle::{self, Certainty};
 use super::report::{Format, Report, Severity};
 use super::source::Source;
+use crate::files::reason;
 
 pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 /// Longer headers than a NumPy array's are refused.
@@ -18,8 +19,9 @@ pub(super) fn inspect(source: &Source<'_>, location: &str, report: &mut Report) 
 
 fn read(source: &Source<'_>, location: &str, report: &mut Report) -> Result<(), String> {
     let broken = || "its header is not as the format demands".to_owned();
-    let head =
-        source.head(12 + HEADER_BYTES_MAX).map_err(|error| format!("cannot be read: {error}"))?;
+    let head = source
+        .head(12 + HEADER_BYTES_MAX)
+        .map_err(|error| format!("cannot be read: {}", reason(&error)))?;
     let (length, start) = match head.get(6..12).ok_or_else(broken)? {
         [1, _, low, high, ..] => (usize::from(u16::from_le_bytes([*low, *high])), 10),
         [2 | 3, _, a, b, c, d] => (u32::from_le_bytes([*a, *b, *c, *d]) as usize, 12),

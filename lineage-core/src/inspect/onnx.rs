@@ -7,6 +7,7 @@ use std::io;
 use super::protobuf::{Field, Message, Wire, numbers};
 use super::report::{Format, Report, Severity};
 use super::source::{Halt, Region};
+use crate::files::reason;
 
 /// Subgraphs in attributes of nodes in subgraphs, and so on.
 const DEPTH_MAX: u32 = 32;
@@ -32,7 +33,7 @@ pub(super) fn inspect(region: Region<'_>, location: &str, report: &mut Report) -
         match Halt::of(&error) {
             Some(_) => super::pickle::unreadable(&error, location, report),
             None => {
-                let detail = format!("is not as the format demands: {error}");
+                let detail = format!("is not as the format demands: {}", reason(&error));
                 report.add(Severity::Unknown, "malformed", location, detail);
             }
         }

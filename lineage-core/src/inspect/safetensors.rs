@@ -10,6 +10,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 
 use super::report::{Format, Report, Severity};
 use super::source::Region;
+use crate::files::reason;
 
 /// By the format.
 const HEADER_BYTES_MAX: u64 = 100_000_000;
@@ -31,7 +32,7 @@ pub(super) fn inspect(region: Region<'_>, location: &str, report: &mut Report) -
 }
 
 fn read(region: Region<'_>, location: &str, report: &mut Report) -> Result<(), String> {
-    let unreadable = |error: std::io::Error| format!("cannot be read: {error}");
+    let unreadable = |error: std::io::Error| format!("cannot be read: {}", reason(&error));
     let mut length = [0; 8];
     region.read_exact_at(0, &mut length).map_err(unreadable)?;
     let length = u64::from_le_bytes(length);

@@ -4,6 +4,7 @@ use std::io;
 
 use arrow::error::ArrowError;
 
+use crate::files::reason;
 use crate::table::UnsupportedType;
 
 /// Why a table cannot be read. The path is the caller's to add.
@@ -11,7 +12,7 @@ use crate::table::UnsupportedType;
 #[non_exhaustive]
 pub enum ReadError {
     /// The operating system, or the decompression of the bytes.
-    #[error("{0}")]
+    #[error("{}", reason(.0))]
     Io(#[from] io::Error),
     /// The bytes break the rules of their format.
     #[error("it is damaged at byte {offset}: {problem}")]

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use lineage_core::files::reason;
 use lineage_core::interop::gto::{GtoRequest, TAG_FORMAT, import};
 
 use crate::args::{DryRun, Global};
@@ -55,7 +56,7 @@ fn git(folder: &Path, arguments: &[&str]) -> Result<Vec<u8>, CliError> {
         .stdin(Stdio::null())
         .output()
         .map_err(|error| {
-            CliError::new(ErrorKind::Failure, format!("git could not be run: {error}"))
+            CliError::new(ErrorKind::Failure, format!("git could not be run: {}", reason(&error)))
                 .hint("install git")
         })?;
     if ran.status.success() {

@@ -19,6 +19,7 @@ use self::input::{Fault, Input};
 use self::machine::{Arrays, Machine};
 use super::report::{Report, Severity};
 use super::source::{Halt, Source};
+use crate::files::reason;
 
 /// How sure it is that the bytes are a pickle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,7 +135,7 @@ pub(super) fn unreadable(error: &io::Error, location: &str, report: &mut Report)
         Some(Halt::Interrupted) => return,
         Some(Halt::Unsupported) => ("unsupported", "not read: ".to_owned() + &error.to_string()),
         Some(_) => ("size-cap", format!("not read to its end: {error}")),
-        None => ("malformed", format!("cannot be read: {error}")),
+        None => ("malformed", format!("cannot be read: {}", reason(error))),
     };
     report.add(Severity::Unknown, kind, location, detail);
 }
