@@ -55,6 +55,21 @@ pub(crate) fn claimed(source: &str, created: Option<impl ToString>) -> String {
     format!("made {when}, says {}", safe(source))
 }
 
+/// What stands before each dataset, given as role, name and path: the role, and the name too where that alone
+/// tells it from another.
+pub(crate) fn roles(datasets: &[(&str, &str, &str)]) -> Vec<String> {
+    let alike = |(role, _, path): &(&str, &str, &str)| {
+        datasets.iter().filter(|other| (other.0, other.2) == (*role, *path)).count() > 1
+    };
+    datasets
+        .iter()
+        .map(|dataset| match alike(dataset) {
+            true => safe(&format!("{}:{}", dataset.0, dataset.1)),
+            false => safe(dataset.0),
+        })
+        .collect()
+}
+
 /// Columns aligned by spaces; the last column runs free.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);

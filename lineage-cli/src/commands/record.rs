@@ -142,7 +142,10 @@ pub(crate) fn text(recorded: &Recorded, dry_run: bool) -> String {
             format!("{files}{}", render::bytes(artifact.size_bytes)),
         ]);
     }
-    for dataset in &recorded.datasets {
+    let datasets = &recorded.datasets;
+    let named: Vec<_> =
+        datasets.iter().map(|d| (d.role.as_str(), d.name.as_str(), d.path.as_str())).collect();
+    for (dataset, role) in datasets.iter().zip(render::roles(&named)) {
         let mut shape = match (dataset.rows, dataset.columns) {
             (Some(rows), Some(columns)) => {
                 format!("{} × {}", render::count(rows, "row"), render::count(columns, "column"))
@@ -153,7 +156,7 @@ pub(crate) fn text(recorded: &Recorded, dry_run: bool) -> String {
             shape.push_str("  (unchanged since last read)");
         }
         rows.push(vec![
-            format!("  {}", dataset.role),
+            format!("  {role}"),
             render::safe(&dataset.path),
             dataset.sha256.short(),
             shape,

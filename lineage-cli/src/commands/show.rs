@@ -177,14 +177,16 @@ fn text(reference: &str, shown: &Shown, actor: &str) -> String {
     if let Some(source) = document["claims"]["source"].as_str() {
         row("claimed", render::claimed(source, document["claims"]["created"].as_str()));
     }
-    for dataset in list("datasets") {
+    let datasets = list("datasets");
+    let named: Vec<_> =
+        datasets.iter().map(|d| (word(d, "role"), word(d, "name"), word(d, "path"))).collect();
+    for (dataset, role) in datasets.iter().zip(render::roles(&named)) {
         let rows_note = dataset["table"]["rows"]
             .as_u64()
             .map(|rows| format!(", {}", render::count(rows, "row")))
             .unwrap_or_default();
         let digest: String = plain(&dataset["sha256"]).chars().take(12).collect();
-        let name = format!("data {}", plain(&dataset["role"]));
-        row(&name, format!("{}  {digest}{rows_note}", plain(&dataset["path"])));
+        row(&format!("data {role}"), format!("{}  {digest}{rows_note}", plain(&dataset["path"])));
         if !dataset["source"].is_null() {
             row("  from", plain(&dataset["source"]));
         }
@@ -244,6 +246,10 @@ fn text(reference: &str, shown: &Shown, actor: &str) -> String {
     }
     let label = document["label"].as_str().map(|l| format!(" ({l})")).unwrap_or_default();
     format!("{reference}{label}\n{}", render::table(&rows))
+}
+
+fn word<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or_default()
 }
 
 /// The code, the packages and machine, and whether it could be made again.

@@ -55,9 +55,14 @@ fn text(shown: &Shown) -> String {
     if let Some(claims) = &facts.claims {
         row("claimed", render::claimed(&claims.source, claims.created));
     }
-    for dataset in &facts.datasets {
-        let name = format!("data {}", dataset.role);
-        row(&name, format!("{}  {}", render::safe(&dataset.path), dataset.sha256.short()));
+    let datasets = &facts.datasets;
+    let named: Vec<_> =
+        datasets.iter().map(|d| (d.role.as_str(), d.name.as_str(), d.path.as_str())).collect();
+    for (dataset, role) in datasets.iter().zip(render::roles(&named)) {
+        row(
+            &format!("data {role}"),
+            format!("{}  {}", render::safe(&dataset.path), dataset.sha256.short()),
+        );
     }
     for param in &facts.params {
         row(&render::safe(&format!("param {}", param.name)), render::safe(&param.text));
