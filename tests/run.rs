@@ -86,6 +86,15 @@ fn the_status_of_a_program_that_fails_is_its_own() {
 }
 
 #[test]
+fn a_program_that_may_not_be_executed_is_said_and_fails_the_session() {
+    let env = project();
+    env.write("train.py", "print(1)\n");
+    let ran = env.run(&["run", "fraud", "--", "./train.py"]).code(1);
+    ran.says("cannot run ./train.py: it may not be executed").says("chmod +x");
+    assert_eq!(sessions(&env)[0]["state"], "failed");
+}
+
+#[test]
 fn signals_are_passed_on() {
     let env = project();
     let script = "trap 'echo heard; exit 5' TERM; touch ready; while :; do sleep 0.05; done";

@@ -65,17 +65,24 @@ impl Child<'_> {
         let started = Instant::now();
         let status = child::supervise(&mut command).map_err(|error| {
             let name = Path::new(program).display();
-            let (kind, why) = match error.kind() {
-                std::io::ErrorKind::NotFound => {
-                    (ErrorKind::NotFound, "there is no such program".to_owned())
-                }
-                std::io::ErrorKind::PermissionDenied => {
-                    (ErrorKind::Failure, "it may not be executed".to_owned())
-                }
-                _ => (ErrorKind::Failure, reason(&error)),
+            let (kind, why, hint) = match error.kind() {
+                std::io::ErrorKind::NotFound => (
+                    ErrorKind::NotFound,
+                    "there is no such program".to_owned(),
+                    "name a program on PATH, or its path",
+                ),
+                std::io::ErrorKind::PermissionDenied => (
+                    ErrorKind::Failure,
+                    "it may not be executed".to_owned(),
+                    "make it executable with chmod +x, or name its interpreter: -- python train.py",
+                ),
+                _ => (
+                    ErrorKind::Failure,
+                    reason(&error),
+                    "name a program for this machine, or its interpreter: -- python train.py",
+                ),
             };
-            CliError::new(kind, format!("cannot run {name}: {why}"))
-                .hint("name a program on PATH, or its path")
+            CliError::new(kind, format!("cannot run {name}: {why}")).hint(hint)
         })?;
         let duration_us = started.elapsed().as_micros().min(1 << 52) as u64;
         let (cpu_us, peak_memory_bytes) = spent(before, usage());

@@ -28,7 +28,8 @@ use crate::spool::Spooled;
 ///
 /// The program's output and exit status are its own; signals are passed on to it. It finds LINEAGE_SESSION,
 /// and LINEAGE_METRICS and LINEAGE_PARAMS: files that it may write, as JSON or NDJSON with steps. A program
-/// that fails leaves a failed session. When it succeeds and cannot be recorded, the exit status is that of the
+/// that fails leaves a failed session; one that cannot be started too, and the exit status is ours: 5 when there is
+/// none of that name, 1 when it may not be executed. When it succeeds and cannot be recorded, the exit status is that of the
 /// error, or 0 with --best-effort. What is known of the session is kept in either case, and `lineage doctor
 /// --recover` records it later.
 #[derive(clap::Args)]
