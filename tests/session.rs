@@ -135,6 +135,10 @@ fn what_was_given_stays_and_what_ended_has_ended() {
     env.refused(&step(&["complete"]), 6, "session-ended", "has failed already");
     let again = env.json(&step(&["fail", "--reason", "twice"]), "lineage.session-step/1");
     assert_eq!(again["changed"], false);
+    assert_eq!(again["warnings"][0]["code"], "reason-stands");
+    env.run(&step(&["fail", "--reason", "twice"]))
+        .ok()
+        .says("its first reason stands: out of memory");
     env.refused(
         &["session", "show", "01ARZ3NDEKTSV4RRFFQ69G5FAV"],
         5,
@@ -145,6 +149,50 @@ fn what_was_given_stays_and_what_ended_has_ended() {
     env.refused(&step(&["metric", "x=high"]), 2, "usage", "is not a number");
     env.refused(&step(&["metric"]), 2, "usage", "no metric is given");
     env.verifies();
+}
+
+#[test]
+fn a_completed_session_takes_no_other_artifact() {
+    let (env, id) = open();
+    let complete = ["session", "complete", "--session", &id];
+    let with = |path| [&complete[..], &["--artifact", path]].concat();
+    env.run(&complete).ok();
+    let again = env.run(&complete).ok();
+    assert!(again.stdout.starts_with("Already recorded"), "{again}");
+    let ran = env.run(&with("model.bin")).code(6).says("was completed without an artifact");
+    ran.says("lineage record fraud --artifact PATH");
+    let (env, id) = open();
+    let with = |path| ["session", "complete", "--session", &id, "--artifact", path];
+    env.run(&with("model.bin")).ok();
+    let again = env.run(&with("./model.bin")).ok();
+    assert!(again.stdout.starts_with("Already recorded as fraud@1"), "{again}");
+    env.refused(&with("train.csv"), 6, "session-ended", "completed with the artifact model.bin");
+}
+
+#[test]
+fn a_dry_run_starts_no_session_and_names_none() {
+    let (env, _) = open();
+    let arguments = ["session", "start", "fraud", "--dry-run"];
+    let planned = env.json(&arguments, "lineage.session-step/1");
+    assert_eq!(planned["session"], json!(null));
+    let arguments = ["record", "fraud", "--artifact", "model.bin", "--dry-run"];
+    assert_eq!(env.json(&arguments, "lineage.record/1")["session"], json!(null));
+}
+
+#[test]
+fn data_of_one_role_and_path_is_told_apart_by_name() {
+    let (env, _) = open();
+    let named = ["--data", "training:a=train.csv", "--data", "training:b=train.csv"];
+    let other = ["--data", "test=train.csv", "--artifact", "model.bin"];
+    let ran = env.run(&[&["record", "fraud"], &named[..], &other].concat()).ok();
+    let id = env.run(&[&["session", "start", "fraud", "-q"], &named[..]].concat()).ok();
+    let told = env.run(&["session", "show", id.stdout.trim()]).ok();
+    for said in [&ran, &env.run(&["show", "fraud@1"]).ok(), &told] {
+        for name in ["training:a ", "training:b "] {
+            assert!(said.stdout.contains(name), "{said}");
+        }
+        assert!(!said.stdout.contains("test:"), "{said}");
+    }
 }
 
 #[test]

@@ -474,6 +474,10 @@ impl From<RecordError> for CliError {
             RecordError::SessionEnded { .. } => {
                 with(ErrorKind::SessionEnded, "start another with `lineage session start MODEL`")
             }
+            RecordError::CompletedWith { model, .. } => CliError::new(ErrorKind::SessionEnded, message)
+                .hint(format!(
+                    "a completed session stays as it is; `lineage record {model} --artifact PATH` makes a version"
+                )),
             RecordError::Given { .. } => with(
                 ErrorKind::SessionFact,
                 "a session's data, parameters and seed stay as they were given; start another session for others",

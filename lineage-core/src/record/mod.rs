@@ -17,7 +17,7 @@ pub use request::{
 };
 pub use secrets::{redact_parameter, redact_tag, redact_text};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 pub(crate) use self::gather::{Gathered, gather, store_bytes};
 use self::place::{MetadataTarget, metadata_target};
@@ -46,7 +46,8 @@ pub struct Recorded {
     pub version: Option<u64>,
     /// Its label.
     pub label: Option<Label>,
-    /// The session's ULID.
+    /// The session's ULID; empty, and null in a document, in a dry run that would make it.
+    #[serde(serialize_with = "null_if_empty")]
     pub session: String,
     /// False when an earlier call with the same key or label had recorded the same.
     pub changed: bool,
@@ -60,6 +61,10 @@ pub struct Recorded {
     pub warnings: Vec<Warning>,
     /// Where `metadata.json` was written, relative to the project root.
     pub metadata_path: Option<String>,
+}
+
+pub(crate) fn null_if_empty<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    Some(text).filter(|text| !text.is_empty()).serialize(serializer)
 }
 
 /// The artifact as recorded.

@@ -92,6 +92,16 @@ pub enum RecordError {
         /// How it ended.
         state: TrainingState,
     },
+    /// The session was completed before, without the artifact that is given now.
+    #[error("the session {session} was completed {}", with_artifact(recorded.as_deref()))]
+    CompletedWith {
+        /// Which.
+        session: String,
+        /// The model that was trained.
+        model: ModelName,
+        /// The artifact that it was completed with.
+        recorded: Option<String>,
+    },
     /// What may be given once was given before with another value.
     #[error("the {what} of the session was given before as {earlier}")]
     Given {
@@ -379,6 +389,10 @@ impl RecordRequest {
             ..self.tables.clone()
         }
     }
+}
+
+fn with_artifact(path: Option<&str>) -> String {
+    path.map_or("without an artifact".to_owned(), |path| format!("with the artifact {path}"))
 }
 
 fn unique(what: &'static str, names: impl Iterator<Item = String>) -> Result<(), RecordError> {

@@ -22,16 +22,17 @@ use crate::objects::{self, ObjectError};
 use crate::owed;
 use crate::record::{
     Begun, RecordError, RecordRequest, Recorded, Warning, earlier_result, must_be_open,
-    new_session, record_begun, redact_text,
+    new_session, null_if_empty, record_begun, redact_text,
 };
 use crate::series;
 use crate::settings::Settings;
-use crate::store::{Cache, Reader, Registry, StoreError, TrainingRow, TrainingState};
+use crate::store::{Cache, Reader, Registry, SessionRow, StoreError, TrainingRow, TrainingState};
 
 /// A session that is open.
 #[derive(Debug, Clone, Serialize)]
 pub struct Told {
-    /// The session's ULID.
+    /// The session's ULID; empty, and null in a document, in a dry run that would make it.
+    #[serde(serialize_with = "null_if_empty")]
     pub session: String,
     /// The model that is trained.
     pub model: ModelName,
@@ -126,31 +127,38 @@ pub fn fail(
     context: &Context<'_>,
 ) -> Result<Told, RecordError> {
     let in_flight = enter(registry, settings, request, context)?;
-    let Found { facts, warnings } = find(registry, settings, request, context)?;
+    let Found { facts, mut warnings } = find(registry, settings, request, context)?;
+    let mut reason = reason.map(str::to_owned);
+    reason.as_mut().map(redact_text);
     let plan = |reader: &Reader<'_>| match reader.training(session)? {
-        Some(row) if row.state == TrainingState::Failed => Ok((row.model, None)),
+        Some(row) if row.state == TrainingState::Failed => Ok((row, None)),
         _ => {
-            let model = must_be_open(reader, session)?.model;
+            let row = must_be_open(reader, session)?;
             let facts = not_given_before(reader, session, facts.clone())?;
-            Ok::<_, RecordError>((model, Some(facts)))
+            Ok::<_, RecordError>((row, Some(facts)))
         }
     };
-    let (model, changed) = match &in_flight {
-        None => registry.read(plan).map(|(model, facts)| (model, facts.is_some()))?,
+    let (row, changed) = match &in_flight {
+        None => registry.read(plan).map(|(row, facts)| (row, facts.is_some()))?,
         Some(in_flight) => registry.write(context, |writer| {
             writer.settle(&in_flight.settled)?;
-            let (model, facts) = plan(writer)?;
+            let (row, facts) = plan(writer)?;
             let changed = facts.is_some();
             if let Some(facts) = facts {
-                let (model, mut reason) = (model.clone(), reason.map(str::to_owned));
-                reason.as_mut().map(redact_text);
+                let (model, reason) = (row.model.clone(), reason.clone());
                 let failed = SessionFailed { model, reason, facts, run: request.run };
                 writer.append(&Event::SessionFailed(Box::new(failed)), Some(session))?;
             }
-            Ok::<_, RecordError>((model, changed))
+            Ok::<_, RecordError>((row, changed))
         })?,
     };
-    Ok(Told { session: session.to_owned(), model, changed, warnings })
+    if !changed && reason.is_some() && reason != row.reason {
+        let first = row.reason.as_deref().unwrap_or("none");
+        let message =
+            format!("the session has failed before, and its first reason stands: {first}");
+        warnings.push(Warning { code: "reason-stands", message });
+    }
+    Ok(Told { session: session.to_owned(), model: row.model, changed, warnings })
 }
 
 /// Records an open session as a whole, with what `request` adds to it, as [`crate::record::record`]
@@ -167,6 +175,7 @@ pub fn complete(
         Some(row) if row.state == TrainingState::Completed => {
             let earlier = registry.read(|reader| reader.session(session))?;
             let earlier = earlier.ok_or_else(|| RecordError::NoSession(session.to_owned()))?;
+            refuse_another_artifact(registry, &earlier, request)?;
             return earlier_result(registry, &earlier, Vec::new(), Vec::new());
         }
         _ => registry.read(|reader| must_be_open(reader, session))?,
@@ -180,6 +189,26 @@ pub fn complete(
     let mut recorded = record_begun(registry, settings, &request, Some(&begun), context)?;
     recorded.warnings.append(&mut changes);
     Ok(recorded)
+}
+
+/// A completed session gives the same answer again, but not to one who brings another artifact.
+fn refuse_another_artifact(
+    registry: &Registry,
+    earlier: &SessionRow,
+    request: &RecordRequest,
+) -> Result<(), RecordError> {
+    let Some(path) = &request.artifact else { return Ok(()) };
+    let model = &earlier.model;
+    let version = match earlier.version {
+        Some(number) => registry.read(|reader| reader.version(model, number))?,
+        None => None,
+    };
+    let recorded = version.map(|version| version.path);
+    if recorded == Some(registry.layout().recorded(path)?) {
+        return Ok(());
+    }
+    let (session, model) = (earlier.session.clone(), model.clone());
+    Err(RecordError::CompletedWith { session, model, recorded })
 }
 
 /// What was captured when the session started.

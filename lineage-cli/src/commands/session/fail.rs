@@ -32,5 +32,5 @@ pub(crate) fn run(args: &FailArgs, global: &Global, output: &mut Output) -> Resu
     let told = settings::writing(global, output, dry_run, |registry, settings, context| {
         Ok(fail(registry, settings, &id, reason, &request, context)?)
     })?;
-    show(&told, dry_run, output)
+    show(&told, dry_run, "Nothing changed: the session had failed already.", output)
 }

@@ -105,16 +105,16 @@ fn tell(
         Ok(update(registry, settings, &id, &request, context)?)
     })?;
     told.warnings.extend(skipped_warning(&skipped));
-    show(&told, dry_run, output)
+    show(&told, dry_run, "Nothing new: the session knew it already.", output)
 }
 
-/// Prints what a step came to.
-fn show(told: &Told, dry_run: bool, output: &mut Output) -> Result<(), CliError> {
+/// Prints what a step came to; `unchanged` when that is nothing.
+fn show(told: &Told, dry_run: bool, unchanged: &str, output: &mut Output) -> Result<(), CliError> {
     warn(&told.warnings, output);
     output.result("lineage.session-step/1", told, &told.session, || match told.changed {
         true if dry_run => "The session would be told.".to_owned(),
         true => String::new(),
-        false => "Nothing new: the session knew it already.".to_owned(),
+        false => unchanged.to_owned(),
     })
 }
 
