@@ -459,3 +459,33 @@ fn kept(path: &Path) -> bool {
     let name = path.to_string_lossy();
     !name.ends_with("-wal") && !name.ends_with("-shm")
 }
+
+#[test]
+fn a_secret_that_was_typed_is_not_repeated() {
+    let env = Env::new();
+    for arguments in [
+        &["record", "fraud", "--seed", "password=hunter2"][..],
+        &["record", "fraud", "--metric", "password=hunter2"],
+        &["record", "fraud", "--metric", "a.api_key=hunter2"],
+        &["record", "fraud", "--password=hunter2"],
+        &["record", "fraud", "api_key=hunter2"],
+        &["record", "fraud", "--artifact", "password=hunter2"],
+        &["record", "fraud", "--rows", "api_key=hunter2"],
+        &["record", "fraud", "--transform", "api_key=hunter2"],
+        &["record", "fraud", "--label", "password=hunter2"],
+        &["record", "password=hunter2"],
+        &["log", "--limit", "password=hunter2"],
+        &["log", "fraud", "--api-key=hunter2"],
+        &["show", "fraud@1", "--at", "password=hunter2"],
+        &["search", "tag.password = hunter2 and"],
+        &["impact", "password=hunter2"],
+        &["session", "show", "password=hunter2"],
+        &["run", "fraud", "--", "password=hunter2"],
+    ] {
+        for json in [&[][..], &["--json"]] {
+            let ran = env.run(&[json, arguments].concat());
+            assert!(ran.code != Some(0), "{ran}");
+            assert!(!format!("{ran}").contains("hunter2"), "{arguments:?}: {ran}");
+        }
+    }
+}

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use lineage_core::redaction;
 use lineage_core::store::Moment;
 
 use crate::commands::{
@@ -13,7 +14,7 @@ use crate::commands::{
     search, session, show, status, verify,
 };
 use crate::error::{CliError, ErrorKind};
-use crate::output::Output;
+use crate::output::{Output, to_stderr};
 
 /// Record training runs, release models, roll back, and prove that nothing was altered
 ///
@@ -156,11 +157,20 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Cli, ExitCode> {
         Err(error) => error,
     };
     let json = arguments.iter().skip(1).take_while(|a| *a != "--").any(|a| a == "--json");
-    if !error.use_stderr() || !json {
+    if !error.use_stderr() {
         let _ = error.print();
-        return Err(ExitCode::from(if error.use_stderr() { 2 } else { 0 }));
+        return Err(ExitCode::SUCCESS);
     }
     let text = error.render().to_string();
+    if !json {
+        // What was typed is part of the message.
+        let safe = redaction::without_assigned(&text);
+        match safe == text {
+            true => drop(error.print()),
+            false => to_stderr(&safe),
+        }
+        return Err(ExitCode::from(2));
+    }
     let mut paragraphs = text.split("\n\n");
     let message = paragraphs.next().unwrap_or("wrong usage").trim_start_matches("error: ");
     let tip = text.lines().find_map(|line| line.trim().strip_prefix("tip: "));

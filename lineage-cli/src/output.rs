@@ -35,7 +35,7 @@ struct Document<'a, T> {
     value: &'a T,
 }
 
-fn to_stderr(text: &str) {
+pub(crate) fn to_stderr(text: &str) {
     let mut stream = anstream::AutoStream::auto(std::io::stderr().lock());
     let _ = stream.write_all(text.as_bytes());
 }
@@ -134,7 +134,7 @@ impl Output {
 
     /// Something that is allowed but worth knowing.
     pub(crate) fn warning(&self, message: &str) {
-        self.say(WARNING, "warning", message);
+        self.say(WARNING, "warning", &redaction::without_assigned(message));
     }
 
     /// What to type next.
@@ -193,7 +193,9 @@ impl Output {
             Err(error) => error,
         };
         // What was typed is often part of the message.
-        error.message = redaction::without_shapes(&error.message);
+        error.message = redaction::without_assigned(&error.message);
+        error.hint = error.hint.map(|hint| redaction::without_assigned(&hint));
+        error.excerpt = error.excerpt.filter(|text| redaction::without_assigned(text) == *text);
         if let Some(warning) = &error.warning {
             self.warning(warning);
         }

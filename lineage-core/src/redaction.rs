@@ -151,9 +151,22 @@ pub fn without_shapes(text: &str) -> String {
 /// of `name=value`, `name: value` and `--name value` whose names announce one.
 pub fn without_secrets(text: &str) -> String {
     let text = without_shapes(text);
+    without(&text, announced(&text))
+}
+
+/// A message without secrets that were typed: shapes as in [`without_shapes`], and the values of `name=value`
+/// whose names announce one. What stands after a colon or a blank is more often an explanation.
+pub fn without_assigned(text: &str) -> String {
+    let text = without_shapes(text);
+    let mut values = announced(&text);
+    values.retain(|(start, _)| text[..*start].trim_end_matches(['"', '\'', ' ']).ends_with('='));
+    without(&text, values)
+}
+
+fn without(text: &str, values: Vec<(usize, usize)>) -> String {
     let mut out = String::with_capacity(text.len());
     let mut done = 0;
-    for (start, end) in announced(&text) {
+    for (start, end) in values {
         out.push_str(&text[done..start]);
         out.push_str(REMOVED);
         done = end;
@@ -455,6 +468,20 @@ mod tests {
         }
         assert_eq!(found[10], "https://[removed]@host/x?token=[removed]&a=1");
         assert_eq!(found[16], "{\"password\": \"[removed]\", \"a\": 1}");
+    }
+
+    #[test]
+    fn messages_lose_what_was_typed_and_nothing_else() {
+        for (message, expected) in [
+            ("--seed password=hunter2: no", "--seed password=[removed] no"),
+            ("unexpected '--password=hunter2' found", "unexpected '--password=[removed]' found"),
+            ("--data api_key=\"a b\": it", "--data api_key=\"[removed]\": it"),
+            ("cannot read data/auth: No such file", "cannot read data/auth: No such file"),
+            ("the parameter password is given twice", "the parameter password is given twice"),
+            ("expected NAME=VALUE", "expected NAME=VALUE"),
+        ] {
+            assert_eq!(without_assigned(message), expected);
+        }
     }
 
     #[test]
