@@ -52,6 +52,14 @@ fn has(document: &Value, kind: &str, detail: &str) -> bool {
 }
 
 #[test]
+fn a_folder_without_models_says_what_to_do_next() {
+    let env = Env::empty();
+    env.write("notes.txt", "nothing here");
+    env.run(&["adopt", "."]).ok().says("name the folder that holds the models");
+    assert!(!env.path(".lineage").exists());
+}
+
+#[test]
 fn a_folder_is_adopted_without_an_edit_by_hand() {
     let env = project();
     insta::assert_snapshot!(env.run(&["adopt", ".", "--yes"]), @r#"

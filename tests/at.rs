@@ -176,4 +176,10 @@ fn a_moment_that_is_none_is_refused() {
     }
     let early = ["status", "fraud", "--at", "seq:0"];
     env.refused(&early, 5, "unknown-model", "there is no model \"fraud\"");
+    for verb in [&["resolve", "fraud"][..], &["show", "fraud@1"], &["history", "fraud"]] {
+        let ran = env.run(&[verb, &["--at", "seq:0"]].concat()).code(5);
+        ran.says("as of log entry 0, 2026-")
+            .says("`lineage log fraud` and `lineage history fraud`");
+    }
+    env.run(&["resolve", "fraud", "--at", "seq:99"]).code(5).says("hint: --at seq:");
 }

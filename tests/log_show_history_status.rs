@@ -54,7 +54,12 @@ fn the_log_is_newest_first_and_limited() {
         ]
     );
     assert_eq!(env.json_lines(&["log", "--limit", "2"], "lineage.log/1").len(), 2);
-    assert_eq!(env.run(&["log", "--limit", "0"]).ok().stdout, "Nothing is recorded yet.\n");
+    for list in [&["log"][..], &["search", ""], &["session", "list"], &["history", "fraud"]] {
+        for limit in ["0", "-1", "many"] {
+            let arguments = [list, &["--limit", limit]].concat();
+            env.refused(&arguments, 2, "usage", "expected a whole number from 1 on");
+        }
+    }
     assert_eq!(env.run(&["log", "-q", "--limit", "1"]).ok().stdout, "fraud@3\n");
     env.refused(&["log", "nope"], 5, "unknown-model", "nope");
 }

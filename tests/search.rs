@@ -227,6 +227,12 @@ fn a_mistake_is_shown_with_a_caret() {
                                                                ^
     [exit status: Some(2)]
     ");
+    for question in ["order by nope", "order by seed", "order by"] {
+        let ran = env.run(&["search", question]).code(2);
+        ran.says(
+            "created, model, version, session, model_type, metric.NAME, param.NAME or tag.NAME",
+        );
+    }
     env.refused(&["search", "model = 'fraud'"], 2, "usage", "' means nothing here, at character 9");
     let ran = env.run(&["search", "model = fraud\u{1b}[2J"]).code(2);
     assert!(!ran.stderr.contains('\u{1b}'), "{ran}");

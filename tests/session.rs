@@ -152,6 +152,21 @@ fn what_was_given_stays_and_what_ended_has_ended() {
 }
 
 #[test]
+fn a_metric_with_little_to_draw_is_drawn_without_a_false_axis() {
+    let (env, id) = open();
+    tell(&env, &id, &["metric", "loss=0.5", "--step", "3"]);
+    tell(&env, &id, &["metric", "flat=1", "--step", "1"]);
+    tell(&env, &id, &["metric", "flat=1", "--step", "2"]);
+    env.run(&["session", "complete", "--session", &id, "--artifact", "model.bin"]).ok();
+    insta::assert_snapshot!(env.run(&["show", "fraud@1", "--metric", "loss"]).ok(), @"
+    fraud@1 loss, 1 point
+      0.5 at step 3
+    ");
+    let flat = env.run(&["show", "fraud@1", "--metric", "flat"]).ok();
+    assert_eq!(flat.stdout.matches("1 │").count(), 1, "{flat}");
+}
+
+#[test]
 fn a_completed_session_takes_no_other_artifact() {
     let (env, id) = open();
     let complete = ["session", "complete", "--session", &id];

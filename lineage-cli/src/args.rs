@@ -105,6 +105,21 @@ pub(crate) struct AtArg {
     pub(crate) at: Option<Moment>,
 }
 
+/// For verbs that list.
+#[derive(Args, Clone, Copy)]
+pub(crate) struct LimitArg {
+    /// At most so many
+    #[arg(
+        long, default_value = "50", value_name = "N", value_parser = one_or_more,
+        allow_hyphen_values = true
+    )]
+    pub(crate) limit: u64,
+}
+
+fn one_or_more(text: &str) -> Result<u64, &'static str> {
+    text.parse().ok().filter(|number| *number > 0).ok_or("expected a whole number from 1 on")
+}
+
 /// When to use colours.
 #[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {

@@ -13,6 +13,10 @@ pub(crate) fn chart(points: &[SeriesPoint]) -> String {
         return "  no finite values\n".to_owned();
     };
     let (first, last) = (first.step, last.step);
+    let others = others(points.len() - finite.len());
+    if let [only] = finite.as_slice() {
+        return format!("  {} at step {first}\n{others}", number(only.value));
+    }
     let columns = columns(&finite, first, last);
     let values = || columns.iter().flatten().copied();
     let low = values().fold(f64::INFINITY, f64::min);
@@ -28,19 +32,20 @@ pub(crate) fn chart(points: &[SeriesPoint]) -> String {
             .map(|value| if value.is_some_and(|value| height(value) == row) { '•' } else { ' ' })
             .collect();
         let label = match row {
-            row if row == ROWS - 1 => number(high),
-            0 => number(low),
+            row if row == height(high) => number(high),
+            row if row == height(low) => number(low),
             _ => String::new(),
         };
         out.push_str(&format!("  {label:>12} │{}\n", line.trim_end()));
     }
     out.push_str(&format!("  {:>12} └{}\n", "", "─".repeat(columns.len())));
-    out.push_str(&format!("  {:>12}  {first} … {last}\n", "step"));
-    let others = points.len() - finite.len();
-    if others > 0 {
-        out.push_str(&format!("  {others} more are NaN or infinite\n"));
-    }
+    let steps = if first == last { first.to_string() } else { format!("{first} … {last}") };
+    out.push_str(&format!("  {:>12}  {steps}\n{others}", "step"));
     out
+}
+
+fn others(count: usize) -> String {
+    if count > 0 { format!("  {count} more are NaN or infinite\n") } else { String::new() }
 }
 
 /// The mean of the values in each of equally wide stretches of steps.

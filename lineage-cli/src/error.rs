@@ -410,9 +410,10 @@ impl From<PastError> for CliError {
     fn from(error: PastError) -> CliError {
         let message = error.to_string();
         match error {
-            PastError::TooEarly { .. } | PastError::NoEntry { .. } => {
-                CliError::new(ErrorKind::NotFound, message)
-            }
+            PastError::TooEarly { .. } => CliError::new(ErrorKind::NotFound, message)
+                .hint("name a later time, or a log entry: --at seq:7"),
+            PastError::NoEntry { head, .. } => CliError::new(ErrorKind::NotFound, message)
+                .hint(format!("--at seq:{head} is the present; leave --at away for it")),
             PastError::Store(error) => error.into(),
         }
     }

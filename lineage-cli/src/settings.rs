@@ -265,7 +265,20 @@ pub(crate) fn reading_at<T>(
         None => Ok((registry.read(|reader| work(reader, settings, context))?, None)),
         Some(moment) => {
             let past = Past::of(registry, moment, model)?;
-            Ok((work(&past.reader(), settings, context)?, Some(past.at)))
+            let found = work(&past.reader(), settings, context);
+            Ok((found.map_err(|error| not_then(error, past.at, model))?, Some(past.at)))
         }
     })
+}
+
+/// What is not found in the past may be there now.
+pub(crate) fn not_then(error: CliError, at: At, model: Option<&ModelName>) -> CliError {
+    let is_of_then = matches!(
+        error.kind,
+        ErrorKind::UnknownModel | ErrorKind::UnknownVersion | ErrorKind::NothingLive
+    );
+    let Some(model) = model.filter(|_| is_of_then) else { return error };
+    let message = format!("{}, as of log entry {}, {}", error.message, at.seq, at.time);
+    CliError { message, ..error }
+        .hint(format!("`lineage log {model}` and `lineage history {model}` say what came when"))
 }

@@ -93,6 +93,7 @@ pub(crate) fn run(args: &AdoptArgs, global: &Global, output: &mut Output) -> Res
         output.warning(&render::safe(&warning.message));
     }
     let shown = text(&planned, &adopted, dry_run);
+    let nothing = adopted.versions.is_empty();
     let report = Report {
         made: made && changes,
         changed: changes,
@@ -103,6 +104,12 @@ pub(crate) fn run(args: &AdoptArgs, global: &Global, output: &mut Output) -> Res
         registry,
     };
     output.result("lineage.adopt/1", &report, &report.registry, || shown)?;
+    if nothing {
+        output.hint(
+            "name the folder that holds the models (model.pkl, model.onnx, …), or record one: \
+             lineage record MODEL --artifact PATH",
+        );
+    }
     if changes && !dry_run {
         output.hint("look at it with `lineage status` and `lineage log`");
     }

@@ -5,7 +5,7 @@ use lineage_core::lookup::{self, Person};
 use lineage_core::names::{ModelName, PointerName};
 use serde::Serialize;
 
-use crate::args::{AtArg, Global};
+use crate::args::{AtArg, Global, LimitArg};
 use crate::error::CliError;
 use crate::output::Output;
 use crate::{render, settings};
@@ -21,9 +21,8 @@ pub(crate) struct HistoryArgs {
     /// Only this pointer's
     #[arg(long, value_name = "P")]
     pointer: Option<PointerName>,
-    /// At most so many
-    #[arg(long, default_value_t = 50, value_name = "N")]
-    limit: u64,
+    #[command(flatten)]
+    limit: LimitArg,
     #[command(flatten)]
     at: AtArg,
 }
@@ -49,7 +48,7 @@ pub(crate) fn run(
     let (lines, _) = settings::reading_at(global, output, &args.at, model, |reader, _, _| {
         lookup::known_model(reader, &args.model)?;
         let mut lines = Vec::new();
-        for row in reader.history(&args.model, args.pointer.as_ref(), args.limit)? {
+        for row in reader.history(&args.model, args.pointer.as_ref(), args.limit.limit)? {
             lines.push(Line {
                 actor: lookup::person(reader, &row.person)?,
                 seq: row.seq,

@@ -7,7 +7,7 @@ use lineage_core::names::{Label, ModelName};
 use lineage_core::store::{LogFilter, Reader, SessionRow};
 use serde::Serialize;
 
-use crate::args::Global;
+use crate::args::{Global, LimitArg};
 use crate::error::CliError;
 use crate::output::Output;
 use crate::{render, settings};
@@ -20,9 +20,8 @@ use crate::{render, settings};
 pub(crate) struct LogArgs {
     /// Only this model's
     model: Option<ModelName>,
-    /// At most so many
-    #[arg(long, default_value_t = 50, value_name = "N")]
-    limit: u64,
+    #[command(flatten)]
+    limit: LimitArg,
 }
 
 /// A session as `log` and `search` list it.
@@ -58,7 +57,8 @@ pub(crate) fn run(args: &LogArgs, global: &Global, output: &mut Output) -> Resul
                 lookup::known_model(reader, model)?;
             }
             let model = args.model.as_ref();
-            let lines = lines(reader, reader.sessions(LogFilter { model, limit: args.limit })?)?;
+            let lines =
+                lines(reader, reader.sessions(LogFilter { model, limit: args.limit.limit })?)?;
             Ok::<_, CliError>((lines, reader.open_trainings(model)?))
         })
     })?;

@@ -46,7 +46,9 @@ pub(crate) fn run(
                     false => pointer_reference(&args.target.parse()?),
                 };
                 let past = Past::of(registry, moment, Some(&reference.model))?;
-                resolve_then(&past, settings, &reference, observer)?
+                resolve_then(&past, settings, &reference, observer).map_err(|error| {
+                    settings::not_then(error.into(), past.at, Some(&reference.model))
+                })?
             }
             None => registry.read(|reader| {
                 if args.target.contains('@') {

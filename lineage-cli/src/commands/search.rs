@@ -3,7 +3,7 @@
 use lineage_core::search::Query;
 
 use super::log::{lines, print};
-use crate::args::Global;
+use crate::args::{Global, LimitArg};
 use crate::error::CliError;
 use crate::output::Output;
 use crate::settings;
@@ -25,9 +25,8 @@ pub(crate) struct SearchArgs {
     /// What must hold, e.g. 'metric.validation.auc > 0.9 and model = fraud'
     #[arg(value_name = "EXPR")]
     question: String,
-    /// At most so many
-    #[arg(long, default_value_t = 50, value_name = "N")]
-    limit: u64,
+    #[command(flatten)]
+    limit: LimitArg,
 }
 
 pub(crate) fn run(args: &SearchArgs, global: &Global, output: &mut Output) -> Result<(), CliError> {
@@ -36,7 +35,7 @@ pub(crate) fn run(args: &SearchArgs, global: &Global, output: &mut Output) -> Re
         .parse::<Query>()
         .map_err(|error| CliError::from(error.clone()).at(&args.question, error.character))?;
     let found = settings::reading(global, output, |registry, _, _| {
-        registry.read(|reader| lines(reader, reader.search(&query, args.limit)?))
+        registry.read(|reader| lines(reader, reader.search(&query, args.limit.limit)?))
     })?;
     print(output, "lineage.search/1", &found, "No session fits.")
 }

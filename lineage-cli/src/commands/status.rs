@@ -26,7 +26,11 @@ pub(crate) fn run(args: &StatusArgs, global: &Global, output: &mut Output) -> Re
         let model = args.model.as_ref();
         match args.at.at {
             None => Ok(status(registry, settings, model, context)?),
-            Some(moment) => Ok(status_then(&Past::of(registry, moment, model)?, model)?),
+            Some(moment) => {
+                let past = Past::of(registry, moment, model)?;
+                status_then(&past, model)
+                    .map_err(|error| settings::not_then(error.into(), past.at, model))
+            }
         }
     })?;
     let id = found.log_seq.to_string();

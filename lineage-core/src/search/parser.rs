@@ -29,6 +29,10 @@ const FIELDS: [&str; 15] = [
     "metric.",
 ];
 
+/// What can be ordered by.
+const ORDERS: &str =
+    "created, model, version, session, model_type, metric.NAME, param.NAME or tag.NAME";
+
 /// Reads a whole question.
 pub(super) fn parse(text: &str) -> Result<Query, SearchError> {
     let words = words(text)?;
@@ -205,7 +209,11 @@ impl Parser {
             return self.refuse("expected by after order");
         }
         let start = self.at;
-        let field = self.field()?;
+        let field = self.field().map_err(|error| {
+            // Not all fields can be ordered by.
+            let near = error.hint.filter(|hint| hint.starts_with("did you mean"));
+            SearchError { hint: Some(near.unwrap_or(format!("order by {ORDERS}"))), ..error }
+        })?;
         let one_valued = matches!(
             field,
             Field::Model
@@ -219,10 +227,7 @@ impl Parser {
         );
         if !one_valued {
             self.at = start;
-            let problem = format!(
-                "cannot order by {field}, but by created, model, version, session, model_type, \
-                 metric.NAME, param.NAME or tag.NAME"
-            );
+            let problem = format!("cannot order by {field}, but by {ORDERS}");
             return self.refuse(problem);
         }
         let descending = !self.take_keyword("asc") && self.take_keyword("desc");

@@ -5,7 +5,7 @@ use lineage_core::names::ModelName;
 use lineage_core::store::{Reader, TrainingFilter, TrainingRow, TrainingState};
 use serde::Serialize;
 
-use crate::args::Global;
+use crate::args::{Global, LimitArg};
 use crate::error::CliError;
 use crate::output::Output;
 use crate::{render, settings};
@@ -21,9 +21,8 @@ pub(crate) struct ListArgs {
     /// Only those that are open, completed or failed
     #[arg(long)]
     state: Option<TrainingState>,
-    /// At most so many
-    #[arg(long, default_value_t = 50, value_name = "N")]
-    limit: u64,
+    #[command(flatten)]
+    limit: LimitArg,
 }
 
 #[derive(Serialize)]
@@ -63,7 +62,7 @@ pub(crate) fn run(args: &ListArgs, global: &Global, output: &mut Output) -> Resu
             if let Some(model) = &args.model {
                 lookup::known_model(reader, model)?;
             }
-            let (model, state, limit) = (args.model.as_ref(), args.state, args.limit);
+            let (model, state, limit) = (args.model.as_ref(), args.state, args.limit.limit);
             let rows = reader.trainings(TrainingFilter { model, state, limit })?;
             rows.into_iter().map(|row| Line::of(reader, row)).collect::<Result<Vec<_>, CliError>>()
         })
