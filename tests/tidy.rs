@@ -75,6 +75,7 @@ fn imports_go_down_only() {
             "diff",
             "impact",
             "graph",
+            "takeover",
             "adopt",
             "interop",
         ],

@@ -3,7 +3,6 @@
 
 use std::io;
 
-use lineage_core::adopt::AdoptError;
 use lineage_core::diff::DiffError;
 use lineage_core::events::EntryError;
 use lineage_core::files::FileError;
@@ -12,7 +11,6 @@ use lineage_core::fingerprint::{ContentError, FingerprintError, PartitionError, 
 use lineage_core::impact::ImpactError;
 use lineage_core::init::InitError;
 use lineage_core::inspect::InspectError;
-use lineage_core::interop::ImportError;
 use lineage_core::layout::LayoutError;
 use lineage_core::lookup::LookupError;
 use lineage_core::names::NameError;
@@ -23,6 +21,7 @@ use lineage_core::reproduce::ReproduceError;
 use lineage_core::search::SearchError;
 use lineage_core::settings::SettingsError;
 use lineage_core::store::{ForeignError, PastError, StoreError};
+use lineage_core::takeover::TakeoverError;
 use lineage_core::verify::VerifyError;
 
 use crate::commands::promote::pointer_flag;
@@ -557,51 +556,34 @@ impl From<InitError> for CliError {
     }
 }
 
-impl From<AdoptError> for CliError {
-    fn from(error: AdoptError) -> CliError {
+impl From<TakeoverError> for CliError {
+    fn from(error: TakeoverError) -> CliError {
         let message = error.to_string();
         match error {
-            AdoptError::NotAFolder(_) => {
+            TakeoverError::NotAFolder(_) => {
                 CliError::new(ErrorKind::NotFound, message).hint("name a folder with models in it")
             }
-            AdoptError::TooMany { .. } => CliError::new(ErrorKind::TooLarge, message)
+            TakeoverError::TooMany { .. } => CliError::new(ErrorKind::TooLarge, message)
                 .hint("name the folder that holds the models"),
-            AdoptError::Record { path, error } => {
-                let error = CliError::from(*error);
-                CliError { message: format!("{path}: {}", error.message), ..error }
-            }
-            AdoptError::Fingerprint(error) => error.into(),
-            AdoptError::Init(error) => error.into(),
-            AdoptError::Settings(error) => error.into(),
-            AdoptError::Pointer(error) => error.into(),
-            AdoptError::Layout(error) => error.into(),
-            AdoptError::File(error) => error.into(),
-            AdoptError::Store(error) => error.into(),
-        }
-    }
-}
-
-impl From<ImportError> for CliError {
-    fn from(error: ImportError) -> CliError {
-        let message = error.to_string();
-        match error {
-            ImportError::Foreign(ForeignError::Missing { .. }) => {
+            TakeoverError::Foreign(ForeignError::Missing { .. }) => {
                 CliError::new(ErrorKind::NotFound, message).hint("check the path")
             }
-            ImportError::Foreign(ForeignError::Unreadable { .. })
-            | ImportError::NotASource { .. } => {
+            TakeoverError::Foreign(ForeignError::Unreadable { .. })
+            | TakeoverError::NotASource { .. } => {
                 usage(message).hint("`lineage help import` says what can be imported")
             }
-            ImportError::Record { subject, error } => {
+            TakeoverError::Record { subject, error } => {
                 let error = CliError::from(*error);
                 CliError { message: format!("{subject}: {}", error.message), ..error }
             }
-            ImportError::Fingerprint(error) => error.into(),
-            ImportError::Pointer(error) => error.into(),
-            ImportError::Object(error) => error.into(),
-            ImportError::Layout(error) => error.into(),
-            ImportError::File(error) => error.into(),
-            ImportError::Store(error) => error.into(),
+            TakeoverError::Fingerprint(error) => error.into(),
+            TakeoverError::Init(error) => error.into(),
+            TakeoverError::Settings(error) => error.into(),
+            TakeoverError::Pointer(error) => error.into(),
+            TakeoverError::Object(error) => error.into(),
+            TakeoverError::Layout(error) => error.into(),
+            TakeoverError::File(error) => error.into(),
+            TakeoverError::Store(error) => error.into(),
         }
     }
 }

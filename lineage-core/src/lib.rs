@@ -111,4 +111,5 @@ pub mod pointer;
 pub mod record;
 pub mod reproduce;
 pub mod session;
+pub mod takeover;
 pub mod verify;

@@ -73,17 +73,10 @@ proptest! {
     fn any_change_of_content_counts(
         columns in values::table(Carried::All),
         change in any::<prop::sample::Index>(),
-        (place, row, other) in any::<(prop::sample::Index, prop::sample::Index, prop::sample::Index)>(),
+        places in any::<Places>(),
         seed: u64,
     ) {
-        let mut changed = columns.clone();
-        let place = place.index(columns.len());
-        if rows(&columns) > 0 {
-            let (row, other) = (row.index(rows(&columns)), other.index(rows(&columns)));
-            alter(&mut changed, change.index(9), (place, row, other), &mut Dice(seed));
-        } else {
-            changed[place].name.push('x');
-        }
+        let changed = altered(&columns, change, places, &mut Dice(seed));
         let normalised = |columns: &[Column]| -> Vec<_> {
             let one = |c: &Column| (c.name.clone(), c.kind.clone(), c.values.iter().map(Value::normalised).collect::<Vec<_>>());
             columns.iter().map(one).collect()
@@ -94,8 +87,29 @@ proptest! {
     }
 }
 
+/// A column, and two rows.
+pub type Places = (prop::sample::Index, prop::sample::Index, prop::sample::Index);
+
+/// The table after a change; without rows it gets another name of a column.
+pub fn altered(
+    columns: &[Column],
+    change: prop::sample::Index,
+    (place, row, other): Places,
+    dice: &mut Dice,
+) -> Vec<Column> {
+    let mut changed = columns.to_vec();
+    let place = place.index(columns.len());
+    match rows(columns) {
+        0 => changed[place].name.push('x'),
+        rows => {
+            alter(&mut changed, change.index(9), (place, row.index(rows), other.index(rows)), dice)
+        }
+    }
+    changed
+}
+
 /// Makes one of nine changes, of which some may change nothing.
-pub fn alter(
+fn alter(
     columns: &mut [Column],
     change: usize,
     (place, row, other): (usize, usize, usize),

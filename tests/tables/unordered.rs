@@ -15,7 +15,7 @@ use lineage_core::table::{ColumnKind, RowSum};
 use proptest::prelude::*;
 
 use super::files::{self, Folder};
-use super::properties::{alter, cases, encoded, has_empty_struct, part, plain, rows};
+use super::properties::{Places, altered, cases, encoded, has_empty_struct, part, plain, rows};
 use super::texts;
 use super::types::{Carrier, Dice};
 use super::values::{self, Carried, Column, Value};
@@ -94,17 +94,10 @@ proptest! {
     fn any_change_of_the_rows_counts(
         columns in values::table(Carried::All),
         change in any::<prop::sample::Index>(),
-        (place, row, other) in any::<(prop::sample::Index, prop::sample::Index, prop::sample::Index)>(),
+        places in any::<Places>(),
         seed: u64,
     ) {
-        let mut changed = columns.clone();
-        let place = place.index(columns.len());
-        if rows(&columns) > 0 {
-            let (row, other) = (row.index(rows(&columns)), other.index(rows(&columns)));
-            alter(&mut changed, change.index(9), (place, row, other), &mut Dice(seed));
-        } else {
-            changed[place].name.push('x');
-        }
+        let changed = altered(&columns, change, places, &mut Dice(seed));
         let same = sorted_rows(&columns) == sorted_rows(&changed);
         let (before, after) =
             (sum(&columns, &[plain(&columns)]), sum(&changed, &[plain(&changed)]));

@@ -1,10 +1,10 @@
 //! `lineage log`
 
-use lineage_core::digest::{Kind, Sha256};
+use lineage_core::digest::Sha256;
 use lineage_core::events::Metric;
 use lineage_core::lookup;
 use lineage_core::names::{Label, ModelName};
-use lineage_core::store::{LogFilter, Reader, SessionRow};
+use lineage_core::store::{DatasetRow, LogFilter, Reader, SessionRow};
 use serde::Serialize;
 
 use crate::args::{Global, LimitArg};
@@ -33,21 +33,10 @@ pub(super) struct Line {
     session: String,
     created: String,
     artifact_sha256: Option<Sha256>,
-    datasets: Vec<Dataset>,
+    datasets: Vec<DatasetRow>,
     metrics: Vec<Metric>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     late: bool,
-}
-
-#[derive(Serialize)]
-struct Dataset {
-    role: String,
-    name: String,
-    path: String,
-    kind: Kind,
-    sha256: Sha256,
-    content_sha256: Option<Sha256>,
-    rows: Option<u64>,
 }
 
 pub(crate) fn run(args: &LogArgs, global: &Global, output: &mut Output) -> Result<(), CliError> {
@@ -95,22 +84,9 @@ pub(super) fn print(
 }
 
 fn line(reader: &Reader<'_>, session: SessionRow) -> Result<Line, CliError> {
-    let datasets = reader
-        .datasets(&session.session)?
-        .into_iter()
-        .map(|d| Dataset {
-            role: d.role,
-            name: d.name,
-            path: d.path,
-            kind: d.kind,
-            sha256: d.sha256,
-            content_sha256: d.content_sha256,
-            rows: d.rows,
-        })
-        .collect();
     Ok(Line {
         metrics: reader.metrics(&session.session)?,
-        datasets,
+        datasets: reader.datasets(&session.session)?,
         model: session.model,
         version: session.version,
         label: session.label,

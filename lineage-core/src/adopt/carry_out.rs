@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 
-use super::AdoptError;
 use super::report::{Plan, PlannedPointer, PlannedVersion, Standing};
 use crate::context::{Context, Timestamp};
 use crate::digest::Sha256;
@@ -14,6 +13,7 @@ use crate::pointer::{self, Expectation, External, PointerError, PromoteRequest};
 use crate::record::{self, RecordRequest, Warning};
 use crate::settings::Settings;
 use crate::store::Registry;
+use crate::takeover::TakeoverError;
 
 /// What was adopted.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -126,7 +126,7 @@ pub fn carry_out(
     registry: &mut Registry,
     plan: &Plan,
     context: &Context<'_>,
-) -> Result<Adopted, AdoptError> {
+) -> Result<Adopted, TakeoverError> {
     init::add_settings(registry.layout(), &plan.settings, context)?;
     let settings = Settings::load(&registry.layout().settings())?;
     let mut adopted = Adopted::from(plan);
@@ -139,7 +139,7 @@ pub fn carry_out(
         }
         let request = request(registry, planned);
         let recorded = record::record(registry, &settings, &request, context).map_err(|error| {
-            AdoptError::Record { path: planned.path.clone(), error: Box::new(error) }
+            TakeoverError::Record { subject: planned.path.clone(), error: Box::new(error) }
         })?;
         done.version = recorded.version.unwrap_or(planned.number);
         done.session = Some(recorded.session);
@@ -193,7 +193,7 @@ fn set(
     planned: &PlannedPointer,
     version: u64,
     context: &Context<'_>,
-) -> Result<pointer::Moved, AdoptError> {
+) -> Result<pointer::Moved, TakeoverError> {
     let request = |external| PromoteRequest {
         model: planned.model.clone(),
         version: Some(Selector::Number(version)),

@@ -20,60 +20,6 @@ pub use plan::{Known, KnownVersion, Options, plan};
 pub use report::{Finding, Plan, PlannedPointer, PlannedVersion, Severity, Standing};
 pub use scan::{FoundArtifact, FoundLink, FoundPointer, Scan, scan};
 
-use crate::files::FileError;
-use crate::fingerprint::FingerprintError;
-use crate::init::InitError;
-use crate::layout::LayoutError;
-use crate::pointer::PointerError;
-use crate::record::RecordError;
-use crate::settings::SettingsError;
-use crate::store::StoreError;
-
-/// A folder could not be adopted.
-#[derive(Debug, thiserror::Error)]
-pub enum AdoptError {
-    /// It is not a folder.
-    #[error("{0} is not a folder")]
-    NotAFolder(String),
-    /// More files than any folder of models holds.
-    #[error("{path} holds more than {limit} files and folders")]
-    TooMany {
-        /// The folder.
-        path: String,
-        /// How many are looked at.
-        limit: usize,
-    },
-    /// A file could not be read while looking for models.
-    #[error(transparent)]
-    Fingerprint(#[from] FingerprintError),
-    /// The registry could not be made.
-    #[error(transparent)]
-    Init(#[from] InitError),
-    /// The settings cannot be used.
-    #[error(transparent)]
-    Settings(#[from] SettingsError),
-    /// A version could not be recorded.
-    #[error("{path}: {error}")]
-    Record {
-        /// The artifact.
-        path: String,
-        /// Why not.
-        error: Box<RecordError>,
-    },
-    /// A pointer could not be set.
-    #[error(transparent)]
-    Pointer(#[from] PointerError),
-    /// A path cannot be recorded.
-    #[error(transparent)]
-    Layout(#[from] LayoutError),
-    /// A file could not be read or written.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// The registry failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
 /// Whether the name of a file says that it is a model.
 pub(crate) fn is_model_path(path: &str) -> bool {
     words::is_model(path)

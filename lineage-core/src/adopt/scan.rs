@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::group::{self, Group, Listed};
 use super::report::Finding;
-use super::{AdoptError, claims, words};
+use super::{claims, words};
 use crate::context::{Context, Timestamp};
 use crate::digest::{Kind, Sha256};
 use crate::files::{self, FileError};
@@ -13,6 +13,7 @@ use crate::fingerprint::{self, Fingerprint, FingerprintError, Input};
 use crate::layout::{self, Layout};
 use crate::lookup;
 use crate::store::Registry;
+use crate::takeover::TakeoverError;
 
 /// What was found in a folder.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -93,10 +94,10 @@ pub fn scan(
     layout: &Layout,
     registry: Option<&Registry>,
     context: &Context<'_>,
-) -> Result<Scan, AdoptError> {
+) -> Result<Scan, TakeoverError> {
     let shown = folder.display().to_string();
     if !folder.is_dir() {
-        return Err(AdoptError::NotAFolder(shown));
+        return Err(TakeoverError::NotAFolder(shown));
     }
     let folder = fs::canonicalize(folder).map_err(FileError::io("find", folder))?;
     let mut listing = Listing::default();
@@ -158,13 +159,13 @@ fn list(
     inside: &str,
     depth: usize,
     listing: &mut Listing,
-) -> Result<(), AdoptError> {
+) -> Result<(), TakeoverError> {
     for entry in fs::read_dir(folder).map_err(FileError::io("list", folder))? {
         let entry = entry.map_err(FileError::io("list", folder))?;
         listing.entries += 1;
         if listing.entries > ENTRIES_MAX {
             let path = folder.display().to_string();
-            return Err(AdoptError::TooMany { path, limit: ENTRIES_MAX });
+            return Err(TakeoverError::TooMany { path, limit: ENTRIES_MAX });
         }
         let path = entry.path();
         let Some(name) = entry.file_name().to_str().map(str::to_owned) else {
@@ -210,7 +211,7 @@ fn hash(
     groups: &[Group],
     registry: Option<&Registry>,
     context: &Context<'_>,
-) -> Result<Vec<Hashed>, AdoptError> {
+) -> Result<Vec<Hashed>, TakeoverError> {
     let mut found = Vec::new();
     for group in groups {
         let path = folder.join(&group.path);
@@ -220,7 +221,7 @@ fn hash(
             Some(registry) => registry.read(|reader| {
                 let own = |bytes: &[u8]| lookup::is_own_metadata(reader, &recorded, bytes);
                 let input = Input { own_file: Some(&own), ..Input::new(&path) };
-                Ok::<_, AdoptError>(fingerprint::fingerprint(&[input], context.observer))
+                Ok::<_, TakeoverError>(fingerprint::fingerprint(&[input], context.observer))
             })?,
         };
         match hashed.map(|mut one| one.remove(0)) {
@@ -243,7 +244,7 @@ fn artifact(
     found: &Fingerprint,
     files: &[Listed],
     groups: &[Group],
-) -> Result<FoundArtifact, AdoptError> {
+) -> Result<FoundArtifact, TakeoverError> {
     let digest = |inside: &str| {
         let manifest = found.manifest.as_ref()?;
         manifest.files.iter().find(|file| file.path == inside).map(|file| file.sha256)

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::import::{Importer, Piece, shown};
 use super::report::{Count, ImportReport, ImportedPointer, ImportedVersion};
-use super::{ImportError, dvc, model_name, yaml};
+use super::{dvc, model_name, yaml};
 use crate::context::{Context, Timestamp};
 use crate::events::Claims;
 use crate::files;
@@ -15,6 +15,7 @@ use crate::names::ModelName;
 use crate::record::RecordRequest;
 use crate::settings::Settings;
 use crate::store::Registry;
+use crate::takeover::TakeoverError;
 
 /// What `git for-each-ref` is to be asked for tags: fields that end in NUL.
 pub const TAG_FORMAT: &str = "%(refname:strip=2)%00%(objectname)%00%(objecttype)%00%(*objectname)%00\
@@ -180,14 +181,14 @@ pub fn import(
     settings: &Settings,
     request: &GtoRequest<'_>,
     context: &Context<'_>,
-) -> Result<ImportReport, ImportError> {
+) -> Result<ImportReport, TakeoverError> {
     let mut tags: Vec<(GitTag, GtoTag)> = parse_tags(request.tags)
         .into_iter()
         .filter_map(|tag| parse_name(&tag.name).map(|said| (tag, said)))
         .collect();
     if tags.is_empty() {
         let path = shown(&request.folder);
-        return Err(ImportError::NotASource {
+        return Err(TakeoverError::NotASource {
             path,
             expected: "a git repository with tags of GTO",
         });
@@ -259,7 +260,7 @@ fn one(
     tag: &GitTag,
     said: &GtoTag,
     versions: &BTreeMap<(&str, &str), &str>,
-) -> Result<(), ImportError> {
+) -> Result<(), TakeoverError> {
     let model = model_name(&said.artifact).unwrap_or_else(ModelName::imported);
     let mut facts: BTreeMap<String, String> = BTreeMap::new();
     let mut fact = |name: &str, text: &str| {
@@ -320,7 +321,7 @@ fn file_of(
     tag: &GitTag,
     artifact: &str,
     context: &Context<'_>,
-) -> Result<Option<PathBuf>, ImportError> {
+) -> Result<Option<PathBuf>, TakeoverError> {
     let Some(path) = path_of(&request.folder, artifact)? else { return Ok(None) };
     let file = request.folder.join(&path);
     if file.is_file() && (request.in_commit)(&tag.commit, &path) {
@@ -333,7 +334,7 @@ fn file_of(
 }
 
 /// The path that `dvc.yaml`, or GTO's older `artifacts.yaml`, gives an artifact.
-fn path_of(folder: &Path, artifact: &str) -> Result<Option<String>, ImportError> {
+fn path_of(folder: &Path, artifact: &str) -> Result<Option<String>, TakeoverError> {
     let (inside, name) = artifact.split_once('=').unwrap_or(("", artifact));
     if inside.split('/').any(|part| part == "..") {
         return Ok(None);

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::ImportError;
 use super::report::{ImportReport, Problem};
 use crate::context::Context;
 use crate::digest::Sha256;
@@ -21,6 +20,7 @@ use crate::series;
 use crate::session;
 use crate::settings::Settings;
 use crate::store::{Registry, SessionRow, StoreError, TrainingState};
+use crate::takeover::TakeoverError;
 
 /// One session to be.
 #[derive(Debug, Clone)]
@@ -88,7 +88,7 @@ pub(super) struct Importer<'a, 'c> {
 impl Importer<'_, '_> {
     /// Records a piece, unless it is recorded as it is now. What could be recorded but for its artifact
     /// is recorded without it.
-    pub(super) fn import(&mut self, mut piece: Piece) -> Result<Done, ImportError> {
+    pub(super) fn import(&mut self, mut piece: Piece) -> Result<Done, TakeoverError> {
         if self.context.observer.interrupted() {
             return Err(FileError::Interrupted.into());
         }
@@ -117,7 +117,7 @@ impl Importer<'_, '_> {
         self.report.problems.push(Problem { subject: subject.to_owned(), detail });
     }
 
-    fn record(&mut self, piece: &Piece) -> Result<Result<Done, RecordError>, ImportError> {
+    fn record(&mut self, piece: &Piece) -> Result<Result<Done, RecordError>, TakeoverError> {
         let mut request = piece.request.clone();
         request.metrics.sort_by_key(|metric| metric.full_name());
         request.params.sort_by(|a, b| a.name.cmp(&b.name));
@@ -147,7 +147,7 @@ impl Importer<'_, '_> {
         &mut self,
         piece: &Piece,
         mut request: RecordRequest,
-    ) -> Result<Result<Done, RecordError>, ImportError> {
+    ) -> Result<Result<Done, RecordError>, TakeoverError> {
         if piece.ending != Ending::Completed {
             return Ok(self.start(piece, &request));
         }
@@ -205,7 +205,7 @@ impl Importer<'_, '_> {
         &self,
         model: &ModelName,
         piece: &Piece,
-    ) -> Result<std::path::PathBuf, ImportError> {
+    ) -> Result<std::path::PathBuf, TakeoverError> {
         let folder = self.registry.layout().root().join("imported").join(model.as_str());
         crate::files::create_folder(&folder)?;
         let name: String = piece
@@ -218,7 +218,7 @@ impl Importer<'_, '_> {
 
     /// The session that an earlier import recorded, as it is now. One that was interrupted before the
     /// session's end is brought to it.
-    fn known(&mut self, piece: &Piece, key: &str) -> Result<Option<Done>, ImportError> {
+    fn known(&mut self, piece: &Piece, key: &str) -> Result<Option<Done>, TakeoverError> {
         let model = &piece.request.model;
         if piece.ending == Ending::Completed {
             let row = self.registry.read(|reader| reader.session_with_key(model, key))?;
@@ -247,7 +247,7 @@ impl Importer<'_, '_> {
     }
 
     /// Compares what was recorded with what was to be, every point of every series included.
-    fn read_back(&mut self, piece: &Piece, found: &SessionFacts) -> Result<(), ImportError> {
+    fn read_back(&mut self, piece: &Piece, found: &SessionFacts) -> Result<(), TakeoverError> {
         let request = &piece.request;
         let claims = found.claims.as_ref();
         let stored = session::points(self.registry.layout(), found)
@@ -305,7 +305,7 @@ impl Importer<'_, '_> {
         name: &str,
         version: u64,
         reason: String,
-    ) -> Result<bool, ImportError> {
+    ) -> Result<bool, TakeoverError> {
         let pointer: PointerName = match name.parse() {
             Ok(pointer) => pointer,
             Err(error) => {
@@ -340,8 +340,8 @@ impl Importer<'_, '_> {
     }
 }
 
-fn failed(subject: String, error: RecordError) -> ImportError {
-    ImportError::Record { subject, error: Box::new(error) }
+fn failed(subject: String, error: RecordError) -> TakeoverError {
+    TakeoverError::Record { subject, error: Box::new(error) }
 }
 
 fn has_files(request: &RecordRequest) -> bool {

@@ -11,56 +11,7 @@ pub mod mlflow;
 
 pub use report::{Count, ImportReport, ImportedPointer, ImportedVersion, LeftTable, Problem};
 
-use crate::files::FileError;
-use crate::fingerprint::FingerprintError;
-use crate::layout::LayoutError;
 use crate::names::ModelName;
-use crate::objects::ObjectError;
-use crate::pointer::PointerError;
-use crate::record::RecordError;
-use crate::store::{ForeignError, StoreError};
-
-/// An import could not be carried out.
-#[derive(Debug, thiserror::Error)]
-pub enum ImportError {
-    /// The source's database could not be read.
-    #[error(transparent)]
-    Foreign(#[from] ForeignError),
-    /// The source is not what it was taken for.
-    #[error("{path} is not {expected}")]
-    NotASource {
-        /// The source.
-        path: String,
-        /// What it should be.
-        expected: &'static str,
-    },
-    /// A file could not be hashed.
-    #[error(transparent)]
-    Fingerprint(FingerprintError),
-    /// A session could not be recorded.
-    #[error("{subject}: {error}")]
-    Record {
-        /// What was to be recorded.
-        subject: String,
-        /// Why not.
-        error: Box<RecordError>,
-    },
-    /// A pointer could not be set.
-    #[error(transparent)]
-    Pointer(#[from] PointerError),
-    /// A stored series could not be read back.
-    #[error(transparent)]
-    Object(#[from] ObjectError),
-    /// A path cannot be recorded.
-    #[error(transparent)]
-    Layout(#[from] LayoutError),
-    /// A file could not be read or written.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// The registry failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
 
 /// A model's name made from any text: what is not allowed becomes `-`.
 fn model_name(text: &str) -> Option<ModelName> {

@@ -7,7 +7,6 @@ use lineage_core::interop::dvc::{DvcRequest, import};
 use crate::args::{DryRun, Global};
 use crate::error::CliError;
 use crate::output::Output;
-use crate::settings;
 
 /// Import what DVC's .dvc and dvc.lock files say, and hash the data that they name
 ///
@@ -27,10 +26,8 @@ pub(crate) struct DvcArgs {
 
 pub(crate) fn run(args: DvcArgs, global: &Global, output: &mut Output) -> Result<(), CliError> {
     let request = DvcRequest { folder: args.folder, dry_run: args.dry_run.dry_run };
-    output.observer().listen_for_interrupts();
-    let report =
-        settings::writing(global, output, request.dry_run, |registry, settings, context| {
-            Ok(import(registry, settings, &request, context)?)
-        })?;
-    super::finish(output, "lineage.import-dvc/1", &report)
+    let schema = "lineage.import-dvc/1";
+    super::carry_out(global, output, schema, request.dry_run, |registry, settings, context| {
+        import(registry, settings, &request, context)
+    })
 }

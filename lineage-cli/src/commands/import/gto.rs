@@ -9,7 +9,6 @@ use lineage_core::interop::gto::{GtoRequest, TAG_FORMAT, import};
 use crate::args::{DryRun, Global};
 use crate::error::{CliError, ErrorKind};
 use crate::output::Output;
-use crate::settings;
 
 /// Import versions and stages from the git tags of GTO
 ///
@@ -40,11 +39,10 @@ pub(crate) fn run(args: GtoArgs, global: &Global, output: &mut Output) -> Result
     let dry_run = args.dry_run.dry_run;
     let request =
         GtoRequest { folder: folder.clone(), tags: &tags, in_commit: &in_commit, dry_run };
-    output.observer().listen_for_interrupts();
-    let report = settings::writing(global, output, dry_run, |registry, settings, context| {
-        Ok(import(registry, settings, &request, context)?)
-    })?;
-    super::finish(output, "lineage.import-gto/1", &report)
+    let schema = "lineage.import-gto/1";
+    super::carry_out(global, output, schema, dry_run, |registry, settings, context| {
+        import(registry, settings, &request, context)
+    })
 }
 
 /// What git answers.

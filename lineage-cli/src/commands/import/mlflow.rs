@@ -7,7 +7,6 @@ use lineage_core::interop::mlflow::{MlflowRequest, import};
 use crate::args::{DryRun, Global};
 use crate::error::CliError;
 use crate::output::Output;
-use crate::settings;
 
 /// Import runs, metrics, registered models and aliases from MLflow's SQLite database
 ///
@@ -41,10 +40,8 @@ pub(crate) fn run(args: MlflowArgs, global: &Global, output: &mut Output) -> Res
         aliases_as_pointers: args.aliases_as_pointers,
         dry_run: args.dry_run.dry_run,
     };
-    output.observer().listen_for_interrupts();
-    let report =
-        settings::writing(global, output, request.dry_run, |registry, settings, context| {
-            Ok(import(registry, settings, &request, context)?)
-        })?;
-    super::finish(output, "lineage.import-mlflow/1", &report)
+    let schema = "lineage.import-mlflow/1";
+    super::carry_out(global, output, schema, request.dry_run, |registry, settings, context| {
+        import(registry, settings, &request, context)
+    })
 }

@@ -4,12 +4,16 @@ pub(crate) mod dvc;
 pub(crate) mod gto;
 pub(crate) mod mlflow;
 
+use lineage_core::context::Context;
 use lineage_core::interop::ImportReport;
+use lineage_core::settings::Settings;
+use lineage_core::store::Registry;
+use lineage_core::takeover::TakeoverError;
 
 use crate::args::Global;
 use crate::error::{CliError, ErrorKind};
 use crate::output::Output;
-use crate::render;
+use crate::{render, settings};
 
 /// Take over what another tracker recorded, with its own ids and times as claims
 ///
@@ -34,8 +38,18 @@ pub(crate) fn run(
     }
 }
 
-/// Prints what an import did. What was lost makes it a failure.
-fn finish(output: &mut Output, schema: &str, report: &ImportReport) -> Result<(), CliError> {
+/// Imports, and prints what that did. What was lost makes it a failure.
+fn carry_out(
+    global: &Global,
+    output: &mut Output,
+    schema: &str,
+    dry_run: bool,
+    import: impl FnOnce(&mut Registry, &Settings, &Context<'_>) -> Result<ImportReport, TakeoverError>,
+) -> Result<(), CliError> {
+    output.observer().listen_for_interrupts();
+    let report = settings::writing(global, output, dry_run, |registry, settings, context| {
+        Ok(import(registry, settings, context)?)
+    })?;
     for problem in &report.problems {
         let (subject, detail) = (render::safe(&problem.subject), render::safe(&problem.detail));
         output.warning(&format!("{subject}: {detail}"));
@@ -54,7 +68,7 @@ fn finish(output: &mut Output, schema: &str, report: &ImportReport) -> Result<()
         ));
     }
     let id = report.sessions_new.to_string();
-    output.result(schema, report, &id, || text(report))?;
+    output.result(schema, &report, &id, || text(&report))?;
     if report.is_complete() {
         return Ok(());
     }

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use md5::{Digest as _, Md5};
 use serde::Deserialize;
 
-use super::super::ImportError;
 use super::super::yaml::Node;
 use crate::context::Observer;
 use crate::digest::Sha256;
 use crate::files::{self, FileError};
 use crate::fingerprint::{self, FingerprintError, Manifest, ManifestFile};
+use crate::takeover::TakeoverError;
 
 /// What was found of an output or dependency.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,7 +44,7 @@ const LISTING_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 impl Data<'_> {
     /// Looks for the data of an entry of `outs` or `deps` whose paths are relative to `folder`.
-    pub(super) fn find(&self, entry: &Node, folder: &Path) -> Result<Found, ImportError> {
+    pub(super) fn find(&self, entry: &Node, folder: &Path) -> Result<Found, TakeoverError> {
         let (Some(md5), Some(path)) = (entry.text_of("md5"), entry.text_of("path")) else {
             return Ok(Found::Unclaimed);
         };
@@ -80,7 +80,7 @@ impl Data<'_> {
         }
     }
 
-    fn directory(&self, there: &Path, list: &Path, hex: &str) -> Result<Found, ImportError> {
+    fn directory(&self, there: &Path, list: &Path, hex: &str) -> Result<Found, TakeoverError> {
         let missing = |why: String| Ok(Found::Missing(why));
         if !self.has_md5(list, hex, false)? {
             return missing("the list of its files in the cache is damaged".to_owned());
@@ -119,7 +119,7 @@ impl Data<'_> {
         &self,
         folder: &Path,
         listed: &BTreeMap<String, String>,
-    ) -> Result<bool, ImportError> {
+    ) -> Result<bool, TakeoverError> {
         let mut folders = vec![(folder.to_owned(), String::new())];
         let mut seen = 0;
         while let Some((folder, prefix)) = folders.pop() {
@@ -153,7 +153,7 @@ impl Data<'_> {
         places.map(|folder| folder.join(&name)).find(|path| path.is_file())
     }
 
-    fn has_md5(&self, path: &Path, hex: &str, text: bool) -> Result<bool, ImportError> {
+    fn has_md5(&self, path: &Path, hex: &str, text: bool) -> Result<bool, TakeoverError> {
         let mut file = File::open(path).map_err(FileError::io("read", path))?;
         let (mut plain, mut unix) = (Md5::new(), Md5::new());
         let mut buffer = vec![0; 1 << 20];
@@ -175,9 +175,9 @@ impl Data<'_> {
     }
 }
 
-fn fingerprinted(error: FingerprintError) -> ImportError {
+fn fingerprinted(error: FingerprintError) -> TakeoverError {
     match error {
         FingerprintError::File(error) => error.into(),
-        other => ImportError::Fingerprint(other),
+        other => TakeoverError::Fingerprint(other),
     }
 }

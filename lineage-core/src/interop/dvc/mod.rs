@@ -9,9 +9,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::import::{Importer, Piece, shown};
+use super::model_name;
 use super::report::{Count, ImportReport, ImportedVersion};
 use super::yaml::{self, Node};
-use super::{ImportError, model_name};
 use crate::adopt;
 use crate::context::Context;
 use crate::events::{Claims, Parameter, ParameterType};
@@ -20,6 +20,7 @@ use crate::names::ModelName;
 use crate::record::{DatasetRequest, RecordRequest, metrics_from_json};
 use crate::settings::Settings;
 use crate::store::Registry;
+use crate::takeover::TakeoverError;
 
 use self::data::{Data, Found};
 
@@ -41,7 +42,7 @@ pub fn import(
     settings: &Settings,
     request: &DvcRequest,
     context: &Context<'_>,
-) -> Result<ImportReport, ImportError> {
+) -> Result<ImportReport, TakeoverError> {
     let folder =
         fs::canonicalize(&request.folder).map_err(FileError::io("find", &request.folder))?;
     let mut found = Vec::new();
@@ -49,7 +50,7 @@ pub fn import(
     found.sort();
     if found.is_empty() {
         let path = shown(&request.folder);
-        return Err(ImportError::NotASource {
+        return Err(TakeoverError::NotASource {
             path,
             expected: "a folder with .dvc files or a dvc.lock",
         });
@@ -106,7 +107,7 @@ pub(super) fn tracked(
     folder: &Path,
     path: &str,
     context: &Context<'_>,
-) -> Result<Option<PathBuf>, ImportError> {
+) -> Result<Option<PathBuf>, TakeoverError> {
     let file = folder.join(format!("{path}.dvc"));
     let bytes = files::read_small(&file, YAML_BYTES_MAX)?.unwrap_or_default();
     let Ok(node) = yaml::parse(&String::from_utf8_lossy(&bytes)) else { return Ok(None) };
@@ -126,7 +127,7 @@ fn list(
     prefix: &str,
     found: &mut Vec<String>,
     entries: &mut usize,
-) -> Result<(), ImportError> {
+) -> Result<(), TakeoverError> {
     for entry in fs::read_dir(folder).map_err(FileError::io("list", folder))? {
         let entry = entry.map_err(FileError::io("list", folder))?;
         *entries += 1;
@@ -145,7 +146,7 @@ fn list(
 }
 
 /// The `dvc.yaml` beside a `dvc.lock`, if it can be read.
-fn described(folder: &Path) -> Result<Option<Node>, ImportError> {
+fn described(folder: &Path) -> Result<Option<Node>, TakeoverError> {
     let bytes = files::read_small(&folder.join("dvc.yaml"), YAML_BYTES_MAX)?;
     let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
     Ok(text.and_then(|text| yaml::parse(&text).ok()))
@@ -182,7 +183,7 @@ impl Stage<'_> {
         data: &Data<'_>,
         artifacts: &BTreeMap<String, String>,
         counts: &mut Totals,
-    ) -> Result<(), ImportError> {
+    ) -> Result<(), TakeoverError> {
         let subject =
             self.name.map_or(self.file.to_owned(), |name| format!("{}: {name}", self.file));
         let mut items = Vec::new();

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::super::ImportError;
 use super::super::import::{Counts, points};
 use super::super::report::{Count, LeftTable};
 use super::pieces::DATES;
 use crate::events::SessionFacts;
 use crate::record::RecordRequest;
 use crate::store::ForeignDatabase;
+use crate::takeover::TakeoverError;
 
 /// Tables that are imported whole.
 const TABLES: [&str; 19] = [
@@ -111,7 +111,7 @@ impl Tally {
     }
 
     /// Beside what the database holds now.
-    pub(super) fn compare(&self, database: &ForeignDatabase) -> Result<Vec<Count>, ImportError> {
+    pub(super) fn compare(&self, database: &ForeignDatabase) -> Result<Vec<Count>, TakeoverError> {
         let mut counts = Vec::new();
         for table in TABLES {
             let Some(found) = database.count(table, None)? else { continue };
@@ -131,7 +131,7 @@ impl Tally {
 }
 
 /// Tables with rows that were not looked at.
-pub(super) fn left(database: &ForeignDatabase) -> Result<Vec<LeftTable>, ImportError> {
+pub(super) fn left(database: &ForeignDatabase) -> Result<Vec<LeftTable>, TakeoverError> {
     let mut left = Vec::new();
     for table in database.tables()? {
         let ours = TABLES.contains(&table.as_str()) || OWN.contains(&table.as_str());

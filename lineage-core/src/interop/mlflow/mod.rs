@@ -12,13 +12,13 @@ mod pieces;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::ImportError;
 use super::import::{Done, Importer, shown};
 use super::report::{ImportReport, ImportedPointer, ImportedVersion};
 use crate::context::Context;
 use crate::names::ModelName;
 use crate::settings::Settings;
 use crate::store::{ForeignDatabase, ForeignRow, Registry};
+use crate::takeover::TakeoverError;
 
 use self::artifacts::Artifacts;
 use self::counts::Tally;
@@ -43,12 +43,15 @@ pub fn import(
     settings: &Settings,
     request: &MlflowRequest,
     context: &Context<'_>,
-) -> Result<ImportReport, ImportError> {
+) -> Result<ImportReport, TakeoverError> {
     let database = ForeignDatabase::open(&request.database)?;
     let tables = database.tables()?;
     if !["experiments", "runs", "metrics"].iter().all(|name| tables.iter().any(|t| t == name)) {
         let path = shown(&request.database);
-        return Err(ImportError::NotASource { path, expected: "the database of an MLflow server" });
+        return Err(TakeoverError::NotASource {
+            path,
+            expected: "the database of an MLflow server",
+        });
     }
     let report = ImportReport {
         source: shown(&request.database),
@@ -110,7 +113,7 @@ fn session(
     importer: &mut Importer<'_, '_>,
     made: Made,
     tally: &mut Tally,
-) -> Result<Recorded, ImportError> {
+) -> Result<Recorded, TakeoverError> {
     for problem in &made.problems {
         importer.problem(&made.piece.subject, problem.clone());
     }
@@ -145,7 +148,7 @@ fn point(
     row: &ForeignRow,
     versions: &BTreeMap<VersionKey, Known>,
     as_pointer: bool,
-) -> Result<(), ImportError> {
+) -> Result<(), TakeoverError> {
     let key = pieces::version_key(row);
     let alias = row.text("alias").unwrap_or_default();
     let original = format!("{} version {}", key.1, key.2);

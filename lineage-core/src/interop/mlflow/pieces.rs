@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::super::import::{Ending, Piece};
-use super::super::{ImportError, model_name};
+use super::super::model_name;
 use super::VersionKey;
 use super::artifacts::Artifacts;
 use crate::context::Timestamp;
@@ -13,6 +13,7 @@ use crate::names::{MetricName, ModelName};
 use crate::record::RecordRequest;
 use crate::series::SeriesPoint;
 use crate::store::{Cell, ForeignDatabase, ForeignRow};
+use crate::takeover::TakeoverError;
 
 /// Columns that hold milliseconds since 1970.
 pub(super) const DATES: [&str; 9] = [
@@ -84,7 +85,7 @@ impl<'a> Source<'a> {
     pub(super) fn read(
         database: &ForeignDatabase,
         artifacts: &'a Artifacts,
-    ) -> Result<Source<'a>, ImportError> {
+    ) -> Result<Source<'a>, TakeoverError> {
         Ok(Source {
             artifacts,
             experiments: by(database.rows("experiments", None)?, "experiment_id"),
@@ -148,7 +149,7 @@ impl<'a> Source<'a> {
         &self,
         database: &ForeignDatabase,
         work: &Work,
-    ) -> Result<Made, ImportError> {
+    ) -> Result<Made, TakeoverError> {
         let run = work.run.as_ref();
         let version = work.version.as_ref();
         let registered = work.registered.as_deref().and_then(model_name);
@@ -249,7 +250,7 @@ impl<'a> Source<'a> {
         &self,
         database: &ForeignDatabase,
         row: &ForeignRow,
-    ) -> Result<Made, ImportError> {
+    ) -> Result<Made, TakeoverError> {
         let id = row.text("experiment_id").unwrap_or_default();
         let mut making = Making::new(self.model(Some(id.clone())));
         making.begin("experiment", &id, row);
@@ -269,7 +270,7 @@ impl<'a> Source<'a> {
         &self,
         database: &ForeignDatabase,
         row: &ForeignRow,
-    ) -> Result<Made, ImportError> {
+    ) -> Result<Made, TakeoverError> {
         let (workspace, name, _) = version_key(row);
         let mut making = Making::new(model_name(&name).unwrap_or_else(ModelName::imported));
         making.begin("registered-model", &format!("{workspace}:{name}"), row);
@@ -291,7 +292,7 @@ impl<'a> Source<'a> {
         &self,
         database: &ForeignDatabase,
         row: &ForeignRow,
-    ) -> Result<Made, ImportError> {
+    ) -> Result<Made, TakeoverError> {
         let id = row.text("model_id").unwrap_or_default();
         let mut making = Making::new(self.model(row.text("experiment_id")));
         making.begin("logged-model", &id, row);
@@ -440,7 +441,7 @@ impl Making {
     }
 
     /// Datasets that a run used, and models that it read and wrote.
-    fn inputs(&mut self, database: &ForeignDatabase, run: &str) -> Result<(), ImportError> {
+    fn inputs(&mut self, database: &ForeignDatabase, run: &str) -> Result<(), TakeoverError> {
         let mut rows = database.rows("inputs", Some(("destination_id", run)))?;
         rows.extend(database.rows("inputs", Some(("source_id", run)))?);
         for (index, row) in rows.iter().enumerate() {

@@ -77,7 +77,7 @@ pub struct SessionRow {
 }
 
 /// A dataset in a role of a session.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize)]
 pub struct DatasetRow {
     /// E.g. `training`.
     pub role: String,
