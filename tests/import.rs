@@ -208,6 +208,26 @@ fn a_run_that_failed_becomes_a_failed_session_with_all_that_it_holds() {
 }
 
 #[test]
+fn an_import_that_dies_again_and_again_comes_to_the_same_end() {
+    let env = Env::new();
+    mlflow(&env);
+    let arguments = ["import", "mlflow", "mlflow.db", "--json"];
+    // Each time one transaction further, also between the start and the end of a failed session.
+    let mut deaths = 0;
+    while env.run_with(&arguments, &[("LINEAGE_TEST_STOP", "committed")]).code.is_none() {
+        deaths += 1;
+        assert!(deaths < 30, "it never ends");
+    }
+    assert_eq!(deaths, 6, "five sessions, of which one is started and then fails");
+    let document = env.run(&arguments).ok().json();
+    assert_eq!((&document["changed"], &document["sessions_known"]), (&false.into(), &5.into()));
+    assert!(counts(&document).contains(&("runs".to_owned(), 2)));
+    assert_eq!(env.query("SELECT COUNT(*) FROM training WHERE state = 'failed'"), 1);
+    assert_eq!(env.query("SELECT COUNT(*) FROM training"), 1);
+    env.verifies();
+}
+
+#[test]
 fn a_run_that_goes_on_is_an_open_session_until_it_is_imported_again() {
     let env = Env::new();
     let database = mlflow(&env);
