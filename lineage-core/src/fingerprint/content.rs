@@ -359,7 +359,9 @@ fn of_parquet(
     let table = ParquetTable::open(file)?;
     let columns = columns_of(table.schema())?;
     // Columns are read from many places; rows tell how far that is.
-    observer.expect_bytes(size_bytes);
+    if table.rows() > 0 {
+        observer.expect_bytes(size_bytes);
+    }
     let rows_read = AtomicU64::new(0);
     let bytes_of =
         |rows: u64| u128::from(size_bytes) * u128::from(rows) / u128::from(table.rows().max(1));

@@ -2,8 +2,8 @@
 //!
 //! Two ways, with one result. Where any run of blocks can be read by itself (Parquet), threads take
 //! runs and hash them alone. Where rows come one after another (text, Arrow IPC), threads take pieces,
-//! decode them at the same time, and then go through the columns one behind the other, as a wave: a
-//! column takes a piece when it has taken the piece before.
+//! decode them at the same time, and then go through the columns one behind the other, as a wave:
+//! columns take a piece when they have taken the piece before.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -300,7 +300,9 @@ pub(super) fn in_order<P>(
         let turn = Turn { next: 0, columns: kinds.iter().map(column).collect() };
         (Mutex::new(turn), Condvar::new())
     };
-    let turns: Vec<_> = job.columns.chunks(TOGETHER).map(turn).collect();
+    // At least as many turns as threads, where there are as many columns.
+    let together = job.columns.len().div_ceil(threads()).clamp(1, TOGETHER);
+    let turns: Vec<_> = job.columns.chunks(together).map(turn).collect();
     let failure = Failure::none();
     let source = Mutex::new((0, Some(next)));
     let take = || {
@@ -317,7 +319,7 @@ pub(super) fn in_order<P>(
         check_interrupted(job.observer)?;
         let decoded = decode(piece)?;
         rows.fetch_add(decoded.rows as u64, Ordering::Relaxed);
-        let parts = decoded.columns.chunks(TOGETHER).zip(job.columns.chunks(TOGETHER));
+        let parts = decoded.columns.chunks(together).zip(job.columns.chunks(together));
         for ((turn, taken), (arrays, names)) in turns.iter().zip(parts) {
             let mut turn = lock(turn);
             while turn.next != index {
