@@ -1,6 +1,8 @@
 //! The same rows have one digest however they are held; other rows have another.
 
-use arrow::array::RecordBatch;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray, StringViewArray};
 use lineage_core::table::{ColumnKind, TableDigest, TableError, digest_batches};
 use proptest::prelude::*;
 
@@ -278,4 +280,22 @@ fn instants_may_have_one_or_two_digits_after_the_point() {
     let path = folder.write("t.csv", text.as_bytes());
     assert_eq!(files::table(&path, None).digest, expected);
     assert_eq!(files::table(&path, Some(texts::declared(&[column]))).digest, expected);
+}
+
+/// Short values stand in their views, longer ones in buffers, of which the last end with a value.
+#[test]
+fn texts_of_every_length_are_the_same_in_views() {
+    let text =
+        |row: usize| "äbcdefghi€jklmno".chars().cycle().skip(row % 7).take(row % 71).collect();
+    let texts: Vec<Option<String>> =
+        (0..5000).map(|row| (row % 11 != 3).then(|| text(row))).collect();
+    let dense: Vec<String> = (0..5000).map(text).collect();
+    let digest =
+        |array: ArrayRef| digest(&[RecordBatch::try_from_iter([("text", array)]).unwrap()]);
+    let plain = digest(Arc::new(StringArray::from(texts.clone())));
+    let views = StringViewArray::from_iter(&texts);
+    assert_eq!(digest(Arc::new(views.clone())), plain);
+    assert_eq!(digest(Arc::new(views.gc())), plain);
+    let plain = digest(Arc::new(StringArray::from(dense.clone())));
+    assert_eq!(digest(Arc::new(StringViewArray::from_iter_values(&dense))), plain);
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, AsArray as _, BooleanBufferBuilder, GenericByteArray,
-    GenericByteViewArray, OffsetSizeTrait, RunArray, UInt64Array,
+    Array, ArrayRef, ArrowPrimitiveType, AsArray as _, BooleanBufferBuilder, ByteView,
+    GenericByteArray, GenericByteViewArray, OffsetSizeTrait, RunArray, UInt64Array,
 };
 use arrow::buffer::NullBuffer;
 use arrow::compute;
@@ -57,7 +57,7 @@ pub(super) struct Strip {
     rows: usize,
     nulls: usize,
     validity: BooleanBufferBuilder,
-    lengths: Vec<u8>,
+    lengths: Vec<[u8; 4]>,
     inner: Inner,
 }
 
@@ -148,7 +148,7 @@ impl Strip {
             }
             _ => {}
         }
-        sink.put(&self.lengths);
+        sink.put(self.lengths.as_flattened());
         if self.nulls > 0 {
             // This clears the bits behind the last row in its byte.
             self.validity.truncate(self.rows);
@@ -335,16 +335,16 @@ fn dates(
     put_fixed(values.iter().enumerate().map(cell).collect::<Result<_, _>>()?, nulls, sink)
 }
 
-fn put_length(lengths: &mut Vec<u8>, length: usize) -> Result<(), CellError> {
+fn put_length(lengths: &mut Vec<[u8; 4]>, length: usize) -> Result<(), CellError> {
     let length = u32::try_from(length).map_err(|_| CellError::TooLong)?;
-    lengths.extend_from_slice(&length.to_le_bytes());
+    lengths.push(length.to_le_bytes());
     Ok(())
 }
 
 fn bytes(
     array: &dyn Array,
     nulls: Option<&NullBuffer>,
-    lengths: &mut Vec<u8>,
+    lengths: &mut Vec<[u8; 4]>,
     sink: &mut dyn Sink,
 ) -> Result<(), CellError> {
     match array.data_type() {
@@ -365,7 +365,7 @@ fn bytes(
 fn contiguous<T: ByteArrayType>(
     array: &GenericByteArray<T>,
     nulls: Option<&NullBuffer>,
-    lengths: &mut Vec<u8>,
+    lengths: &mut Vec<[u8; 4]>,
     sink: &mut dyn Sink,
 ) -> Result<(), CellError> {
     let offsets = array.value_offsets();
@@ -384,29 +384,49 @@ fn contiguous<T: ByteArrayType>(
     Ok(())
 }
 
-/// Short values stand in their views and are copied from there, all of that room at once: the size of
-/// a copy is known then, and what follows a value is cut off.
+/// Copies more than each value where it can: the size of a copy is known then, and what follows a value
+/// is overwritten by the next.
 fn viewed<T: ByteViewType>(
     array: &GenericByteViewArray<T>,
     nulls: Option<&NullBuffer>,
-    lengths: &mut Vec<u8>,
+    lengths: &mut Vec<[u8; 4]>,
     sink: &mut dyn Sink,
 ) -> Result<(), CellError> {
+    /// The longest value that stands in its view, behind its length.
     const INLINE: usize = 12;
-    let views = array.views();
-    if views.iter().any(|view| *view as u32 > INLINE as u32) {
+    const ROOM: usize = 32;
+    let (views, buffers) = (array.views(), array.data_buffers());
+    let first = lengths.len();
+    match nulls {
+        None => lengths.extend(views.iter().map(|view| (*view as u32).to_le_bytes())),
+        Some(nulls) => lengths.extend(views.iter().zip(nulls.inner()).map(|(view, valid)| {
+            let length = if valid { *view as u32 } else { 0 };
+            length.to_le_bytes()
+        })),
+    }
+    let own = lengths[first..].iter().map(|length| u32::from_le_bytes(*length) as usize);
+    let total: usize = own.clone().sum();
+    if total > GATHER_BYTES_MAX {
+        lengths.truncate(first);
         return each(array.len(), nulls, lengths, sink, |row| array.value(row).as_ref());
     }
-    let mut gathered = Vec::with_capacity(views.len() * INLINE);
-    for (row, view) in views.iter().enumerate() {
-        let valid = nulls.is_none_or(|nulls| nulls.is_valid(row));
-        let length = if valid { *view as u32 } else { 0 };
-        lengths.extend_from_slice(&length.to_le_bytes());
-        let end = gathered.len() + length as usize;
-        gathered.extend_from_slice(&(view >> 32).to_le_bytes()[..INLINE]);
-        gathered.truncate(end);
+    let mut gathered = vec![0; total + ROOM];
+    let mut end = 0;
+    for (row, (view, length)) in views.iter().zip(own).enumerate() {
+        let room = &mut gathered[end..end + ROOM];
+        if length <= INLINE {
+            room[..16].copy_from_slice(&(view >> 32).to_le_bytes());
+        } else {
+            let view = ByteView::from(*view);
+            let rest = buffers[view.buffer_index as usize].get(view.offset as usize..);
+            match rest.and_then(|rest| rest.first_chunk::<ROOM>()) {
+                Some(chunk) if length <= ROOM => room.copy_from_slice(chunk),
+                _ => gathered[end..end + length].copy_from_slice(array.value(row).as_ref()),
+            }
+        }
+        end += length;
     }
-    sink.put(&gathered);
+    sink.put(&gathered[..total]);
     Ok(())
 }
 
@@ -416,7 +436,7 @@ const GATHER_BYTES_MAX: usize = 64 * 1024;
 fn each<'a>(
     rows: usize,
     nulls: Option<&NullBuffer>,
-    lengths: &mut Vec<u8>,
+    lengths: &mut Vec<[u8; 4]>,
     sink: &mut dyn Sink,
     value: impl Fn(usize) -> &'a [u8],
 ) -> Result<(), CellError> {
@@ -442,7 +462,7 @@ fn each<'a>(
 fn children(
     array: &dyn Array,
     nulls: Option<&NullBuffer>,
-    lengths: &mut Vec<u8>,
+    lengths: &mut Vec<[u8; 4]>,
     child: &mut Strip,
     sink: &mut dyn Sink,
 ) -> Result<(), CellError> {
