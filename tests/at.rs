@@ -103,6 +103,28 @@ fn show_and_history_leave_out_what_came_later() {
 #[test]
 fn a_clock_that_ran_back_does_not_change_the_order() {
     let env = Env::with_versions(2);
+#[test]
+fn show_draws_the_metric_of_the_version_of_then() {
+    let env = Env::new();
+    for number in 1..=2 {
+        env.write("m.bin", format!("model {number}"));
+        env.write("m.ndjson", format!("{{\"step\": 1, \"loss\": {number}}}\n"));
+        let record = ["record", "fraud", "--artifact", "m.bin", "--metrics-file", "m.ndjson"];
+        env.run(&record).ok();
+        env.run(&["promote", "fraud", "--version", &number.to_string()]).ok();
+    }
+    let show = |arguments: &[&str]| {
+        let arguments = [&["show", "fraud@prod", "--metric", "loss"], arguments].concat();
+        env.json(&arguments, "lineage.metric/1")
+    };
+    let (now, then) = (show(&[]), show(&["--at", "seq:3"]));
+    assert_eq!((&now["version"], &now["points"][0]["value"]), (&json!(2), &json!(2)));
+    assert_eq!((&then["version"], &then["points"][0]["value"]), (&json!(1), &json!(1)));
+    assert_eq!((&now["at"], &then["at"]["seq"]), (&json!(null), &json!(3)));
+    let late = ["show", "fraud@2", "--metric", "loss", "--at", "seq:3"];
+    env.refused(&late, 5, "unknown-version", "fraud@2");
+}
+
     let promote = |version: &str, time: &str| {
         let arguments = ["promote", "fraud", "--version", version];
         env.run_with(&arguments, &[("LINEAGE_TEST_NOW", time)]).ok();

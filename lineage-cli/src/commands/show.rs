@@ -43,6 +43,7 @@ struct MetricPoints<'a> {
     split: Option<Split>,
     name: &'a str,
     points: Vec<MetricPoint>,
+    at: Option<At>,
 }
 
 #[derive(Serialize)]
@@ -59,13 +60,13 @@ fn show_metric(
     global: &Global,
     output: &mut Output,
 ) -> Result<(), CliError> {
-    let (version, points) = settings::reading(global, output, |registry, _, _| {
-        registry.read(|reader| {
+    let model = Some(&args.reference.model);
+    let ((version, points), at) =
+        settings::reading_at(global, output, &args.at, model, |reader, _, _| {
             let version = lookup::version(reader, &args.reference)?;
             let points = metric_points(reader, &version.session, name)?;
-            Ok::<_, CliError>((version, points))
-        })
-    })?;
+            Ok((version, points))
+        })?;
     if points.is_empty() {
         let message = format!("{} has no steps of the metric \"{name}\"", version.reference());
         return Err(CliError::new(ErrorKind::NotFound, message)
@@ -80,6 +81,7 @@ fn show_metric(
             true => points.iter().map(point).collect(),
             false => Vec::new(),
         },
+        at,
     };
     let id = points.last().map(|last| MetricValue(last.value).to_string()).unwrap_or_default();
     output.result("lineage.metric/1", &shown, &id, || {
