@@ -94,15 +94,15 @@ fn show_and_history_leave_out_what_came_later() {
     let text = env.run(&["show", "fraud@prod", "--at", "seq:6"]).ok().stdout;
     assert!(text.contains("live then at     prod"), "{text}");
     env.refused(&["show", "fraud@4", "--at", "seq:7"], 5, "unknown-version", "fraud@4");
+    let misspelt = ["history", "frad", "--at", "seq:7"];
+    let ran = env.run(&misspelt).code(5).says("hint: did you mean fraud?");
+    assert!(!ran.stderr.contains("lineage log"), "{ran}");
     insta::assert_snapshot!(env.run(&["history", "fraud", "--at", "2026-03-01T00:05:00Z"]), @"
     6  2026-03-01 00:05:00Z  prod  promote  1 → 3     Test Person
     5  2026-03-01 00:04:00Z  prod  promote  none → 1  Test Person  CHG-1
     ");
 }
 
-#[test]
-fn a_clock_that_ran_back_does_not_change_the_order() {
-    let env = Env::with_versions(2);
 #[test]
 fn show_draws_the_metric_of_the_version_of_then() {
     let env = Env::new();
@@ -125,6 +125,9 @@ fn show_draws_the_metric_of_the_version_of_then() {
     env.refused(&late, 5, "unknown-version", "fraud@2");
 }
 
+#[test]
+fn a_clock_that_ran_back_does_not_change_the_order() {
+    let env = Env::with_versions(2);
     let promote = |version: &str, time: &str| {
         let arguments = ["promote", "fraud", "--version", version];
         env.run_with(&arguments, &[("LINEAGE_TEST_NOW", time)]).ok();

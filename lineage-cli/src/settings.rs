@@ -8,6 +8,7 @@ use std::time::Duration;
 use lineage_core::context::{Actor, ActorSource, Context, Identity, Timestamp};
 use lineage_core::files::reason;
 use lineage_core::layout::{Layout, LayoutError};
+use lineage_core::lookup;
 use lineage_core::names::ModelName;
 use lineage_core::settings::Settings;
 use lineage_core::store::{At, Past, Reader, Registry};
@@ -266,18 +267,26 @@ pub(crate) fn reading_at<T>(
         Some(moment) => {
             let past = Past::of(registry, moment, model)?;
             let found = work(&past.reader(), settings, context);
-            Ok((found.map_err(|error| not_then(error, past.at, model))?, Some(past.at)))
+            let found = found.map_err(|error| not_then(error, registry, past.at, model))?;
+            Ok((found, Some(past.at)))
         }
     })
 }
 
-/// What is not found in the past may be there now.
-pub(crate) fn not_then(error: CliError, at: At, model: Option<&ModelName>) -> CliError {
+/// What is not found in the past may be there now, if there is such a model at all.
+pub(crate) fn not_then(
+    error: CliError,
+    registry: &Registry,
+    at: At,
+    model: Option<&ModelName>,
+) -> CliError {
     let is_of_then = matches!(
         error.kind,
         ErrorKind::UnknownModel | ErrorKind::UnknownVersion | ErrorKind::NothingLive
     );
-    let Some(model) = model.filter(|_| is_of_then) else { return error };
+    let is_there_now =
+        |model: &&ModelName| registry.read(|reader| lookup::known_model(reader, model)).is_ok();
+    let Some(model) = model.filter(|_| is_of_then).filter(is_there_now) else { return error };
     let message = format!("{}, as of log entry {}, {}", error.message, at.seq, at.time);
     CliError { message, ..error }
         .hint(format!("`lineage log {model}` and `lineage history {model}` say what came when"))

@@ -47,7 +47,8 @@ pub(crate) fn run(
                 };
                 let past = Past::of(registry, moment, Some(&reference.model))?;
                 resolve_then(&past, settings, &reference, observer).map_err(|error| {
-                    settings::not_then(error.into(), past.at, Some(&reference.model))
+                    let model = Some(&reference.model);
+                    settings::not_then(error.into(), registry, past.at, model)
                 })?
             }
             None => registry.read(|reader| {

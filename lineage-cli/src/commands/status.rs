@@ -29,7 +29,7 @@ pub(crate) fn run(args: &StatusArgs, global: &Global, output: &mut Output) -> Re
             Some(moment) => {
                 let past = Past::of(registry, moment, model)?;
                 status_then(&past, model)
-                    .map_err(|error| settings::not_then(error.into(), past.at, model))
+                    .map_err(|error| settings::not_then(error.into(), registry, past.at, model))
             }
         }
     })?;
