@@ -31,7 +31,9 @@ CREATE TABLE session (
     seed           TEXT,
     late           INTEGER NOT NULL CHECK (late IN (0, 1))
 ) STRICT;
-CREATE INDEX session_by_model ON session (model, completed_seq);
+-- Holds all that a question may ask of a session itself, so that those of a model are walked without their rows.
+CREATE INDEX session_by_model ON session
+    (model, completed_seq, completed, version, person, model_type, seed);
 CREATE INDEX session_by_time ON session (completed, completed_seq);
 CREATE INDEX session_by_person ON session (person, completed_seq);
 CREATE INDEX session_by_version ON session (version, completed_seq) WHERE version IS NOT NULL;

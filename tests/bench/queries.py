@@ -51,6 +51,16 @@ SEARCHES = {
     "model type, none": "model_type = other",
     "actor, none": "actor = nobody",
     "actor, all": "actor != nobody",
+    "model, before, all": "model = fraud and created < 2999-01-01",
+    "model, before, none": "model = fraud and created < 2020-01-01",
+    "model, versions, all": "model = fraud and version >= 1",
+    "model, versions, none": "model = fraud and version >= 1000000000",
+    "model, actor, none": "model = fraud and actor = nobody",
+    "model, seed, none": "model = fraud and seed = 77",
+    "model, type, none": "model = fraud and model_type = other",
+    "small model, before": "model = tiny and created < 2999-01-01",
+    "small model, versions": "model = tiny and version >= 1",
+    "small model, actor": "model = tiny and actor ~ a",
 }
 
 
@@ -128,6 +138,7 @@ def make(project, sessions, binary):
     database.close()
     lineage("doctor", "--rebuild")
     lineage("record", "fraud", "--artifact", "live.bin", "--no-store", *flags(sessions))
+    lineage("record", "tiny", "--artifact", "first.bin", "--no-store", *flags(1))
     (project / "done").touch()
 
 
