@@ -52,6 +52,19 @@ fn has(document: &Value, kind: &str, detail: &str) -> bool {
 }
 
 #[test]
+fn what_is_adopted_was_trained_under_no_policy() {
+    let env = project();
+    env.run(&["init"]).ok();
+    let policy = "[policies.training]\nrequire-seed = true\nrequire-datasets = true\n";
+    env.write("lineage.toml", format!("{}\n{policy}", env.read("lineage.toml")));
+    env.run(&["adopt", ".", "--yes"]).ok();
+    assert_eq!(env.query("SELECT COUNT(*) FROM version"), 4);
+    env.write("new.bin", "new");
+    env.refused(&["record", "risk", "--artifact", "new.bin"], 3, "refused", "a seed");
+    env.verifies();
+}
+
+#[test]
 fn a_folder_without_models_says_what_to_do_next() {
     let env = Env::empty();
     env.write("notes.txt", "nothing here");

@@ -59,7 +59,7 @@ pub struct Policies {
     pub training: TrainingPolicy,
 }
 
-/// What a session must have to be recorded as completed.
+/// What a session must have to be recorded as completed. What `adopt` and `import` take over is recorded as it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct TrainingPolicy {

@@ -151,7 +151,10 @@ pub(crate) fn record_begun(
         if request.dry_run { None } else { Some(owed::enter(registry, settings, context)?) };
     let before = begun.map_or(&[][..], |begun| &begun.datasets);
     let gathered = gather(registry, settings, request, before, context)?;
-    policy(settings, request, gathered.datasets.len())?;
+    // What is taken over was trained under no policy of ours, and cannot be trained otherwise any more.
+    if begun.is_some() || request.claims.is_none() {
+        policy(settings, request, gathered.datasets.len())?;
+    }
     let unrepaired = in_flight.as_ref().map_or(&[][..], |flight| &flight.unrepaired);
     let (twins, mut warnings) = warnings::of(registry, request, &gathered, unrepaired)?;
     let metadata = match &gathered.artifact {
