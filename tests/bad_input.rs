@@ -478,6 +478,11 @@ fn a_secret_that_was_typed_is_not_repeated() {
         &["log", "fraud", "--api-key=hunter2"],
         &["show", "fraud@1", "--at", "password=hunter2"],
         &["search", "tag.password = hunter2 and"],
+        &["record", "fraud", "--metric", "password: hunter2"],
+        &["record", "fraud", "--metric", "password: a hunter2"],
+        &["record", "fraud", "--param", "api_key", "hunter2"],
+        &["record", "fraud", "--param=api_key", "hunter2"],
+        &["record", "fraud", "--tag", "api_key", "hunter2"],
         &["impact", "password=hunter2"],
         &["session", "show", "password=hunter2"],
         &["run", "fraud", "--", "password=hunter2"],
@@ -488,4 +493,18 @@ fn a_secret_that_was_typed_is_not_repeated() {
             assert!(!format!("{ran}").contains("hunter2"), "{arguments:?}: {ran}");
         }
     }
+}
+
+#[test]
+fn what_is_no_secret_is_repeated() {
+    let env = Env::new();
+    let gone = "events/auth=ok/part-0.parquet";
+    env.run(&["fingerprint", gone]).code(5).says("events/auth=[removed]/part-0.parquet");
+    insta::assert_snapshot!(env.run(&["search", "param.auth = basic andd"]), @"
+    ------- stderr -------
+    error: expected and, or, or order by, at character 20
+      param.auth = ***** andd
+                         ^
+    [exit status: Some(2)]
+    ");
 }

@@ -176,13 +176,15 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Cli, ExitCode> {
         let _ = error.print();
         return Err(ExitCode::SUCCESS);
     }
-    let text = error.render().to_string();
+    // What was typed is part of the message.
+    let typed: Vec<String> =
+        arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let whole = error.render().to_string();
+    let text = redaction::without_typed(&whole, &typed);
     if !json {
-        // What was typed is part of the message.
-        let safe = redaction::without_assigned(&text);
-        match safe == text {
+        match text == whole {
             true => drop(error.print()),
-            false => to_stderr(&safe),
+            false => to_stderr(&text),
         }
         return Err(ExitCode::from(2));
     }

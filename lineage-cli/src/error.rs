@@ -17,6 +17,7 @@ use lineage_core::names::NameError;
 use lineage_core::objects::ObjectError;
 use lineage_core::pointer::{Differs, PointerError, Refusal, ResolveError};
 use lineage_core::record::{InputFileError, RecordError, SpecError};
+use lineage_core::redaction;
 use lineage_core::reproduce::ReproduceError;
 use lineage_core::search::SearchError;
 use lineage_core::settings::SettingsError;
@@ -115,9 +116,9 @@ impl CliError {
         CliError { kind, message, hint: None, excerpt: None, warning: None, reported: false }
     }
 
-    /// Shows `text` with a caret under one of its characters.
+    /// Shows `text` with a caret under one of its characters, and stars in the place of secrets.
     pub(crate) fn at(mut self, text: &str, character: usize) -> CliError {
-        self.excerpt = Some(render::caret(text, character));
+        self.excerpt = redaction::masked(text).map(|text| render::caret(&text, character));
         self
     }
 

@@ -137,7 +137,7 @@ fn row_range(text: &str) -> Result<RowRange, CliError> {
     let range = text.split_once("..").and_then(|(first, last)| {
         Some(RowRange { first: first.parse().ok()?, last: last.parse().ok()? })
     });
-    range.ok_or_else(|| usage(format!("--rows {text}: expected FIRST..LAST, e.g. 0..9999")))
+    range.ok_or_else(|| usage(format!("--rows \"{text}\": expected FIRST..LAST, e.g. 0..9999")))
 }
 
 impl ResultArgs {
@@ -164,7 +164,7 @@ pub(crate) fn usage(message: impl Into<String>) -> CliError {
 
 /// Splits `left=right` at the first `=`.
 fn pair<'a>(flag: &str, text: &'a str, form: &str) -> Result<(&'a str, &'a str), CliError> {
-    text.split_once('=').ok_or_else(|| usage(format!("{flag} {text}: expected {form}")))
+    text.split_once('=').ok_or_else(|| usage(format!("{flag} \"{text}\": expected {form}")))
 }
 
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, CliError> {
@@ -212,7 +212,7 @@ fn add_metrics(
     for text in &args.metric {
         let (name, value) = text
             .rsplit_once('=')
-            .ok_or_else(|| usage(format!("--metric {text}: expected [SPLIT.]NAME=VALUE")))?;
+            .ok_or_else(|| usage(format!("--metric \"{text}\": expected [SPLIT.]NAME=VALUE")))?;
         let MetricName { split, name } = name.parse()?;
         let value = MetricValue::parse(value.trim()).ok_or_else(|| {
             let value = match redaction::is_secret_name(&name) {

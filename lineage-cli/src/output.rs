@@ -195,7 +195,6 @@ impl Output {
         // What was typed is often part of the message.
         error.message = redaction::without_assigned(&error.message);
         error.hint = error.hint.map(|hint| redaction::without_assigned(&hint));
-        error.excerpt = error.excerpt.filter(|text| redaction::without_assigned(text) == *text);
         if let Some(warning) = &error.warning {
             self.warning(warning);
         }

@@ -151,24 +151,50 @@ pub fn without_shapes(text: &str) -> String {
 /// of `name=value`, `name: value` and `--name value` whose names announce one.
 pub fn without_secrets(text: &str) -> String {
     let text = without_shapes(text);
-    without(&text, announced(&text))
+    without(&text, announced(&text), |_| REMOVED.to_owned())
 }
 
 /// A message without secrets that were typed: shapes as in [`without_shapes`], and the values of `name=value`
-/// whose names announce one. What stands after a colon or a blank is more often an explanation.
+/// whose names announce one; in quotes also those of `name: value`. What else stands after a colon or a blank is
+/// more often an explanation. Of a path only the part is taken: `events/auth=[removed]/part-0.parquet`.
 pub fn without_assigned(text: &str) -> String {
     let text = without_shapes(text);
-    let mut values = announced(&text);
-    values.retain(|(start, _)| text[..*start].trim_end_matches(['"', '\'', ' ']).ends_with('='));
-    without(&text, values)
+    without(&text, typed(&text), |_| REMOVED.to_owned())
 }
 
-fn without(text: &str, values: Vec<(usize, usize)>) -> String {
+/// As [`without_assigned`], with a `*` for each character, so that what points into the text points to the same
+/// place. None where a secret shows by its shape.
+pub fn masked(text: &str) -> Option<String> {
+    let mask = |value: &str| "*".repeat(value.chars().count());
+    (without_shapes(text) == text).then(|| without(text, typed(text), mask))
+}
+
+/// What a command line says of its mistakes, as [`without_assigned`], and without what was typed as `--param
+/// api_key VALUE` where `api_key=VALUE` was meant.
+pub fn without_typed(message: &str, arguments: &[String]) -> String {
+    let mut message = message.to_owned();
+    for index in 1..arguments.len() {
+        let (before, value) = (&arguments[index - 1], &arguments[index]);
+        let name = match before.split_once('=') {
+            Some((flag, name)) if flag.starts_with('-') => name,
+            _ if before.starts_with('-') => before,
+            _ if index > 1 && arguments[index - 2].starts_with('-') => before,
+            _ => continue,
+        };
+        if is_secret_name(name) && !value.is_empty() && !value.starts_with('-') {
+            message = message.replace(&format!("'{value}'"), &format!("'{REMOVED}'"));
+            message = message.replace(&format!("-- {value}'"), &format!("-- {REMOVED}'"));
+        }
+    }
+    without_assigned(&message)
+}
+
+fn without(text: &str, values: Vec<Announced>, instead: impl Fn(&str) -> String) -> String {
     let mut out = String::with_capacity(text.len());
     let mut done = 0;
-    for (start, end) in values {
+    for Announced { start, end, .. } in values {
         out.push_str(&text[done..start]);
-        out.push_str(REMOVED);
+        out.push_str(&instead(&text[start..end]));
         done = end;
     }
     out + &text[done..]
@@ -177,7 +203,7 @@ fn without(text: &str, values: Vec<(usize, usize)>) -> String {
 /// Whether source code or settings hold a secret as far as that can be told: a shape, or a literal that is
 /// given to a name which announces a secret. `token = next()` is none.
 pub fn holds_literal_secret(text: &str) -> bool {
-    let literal = |(start, end): (usize, usize)| {
+    let literal = |Announced { start, end, .. }: Announced| {
         let value = &text[start..end];
         let quoted = text[..start].ends_with(['"', '\'']) && value.len() >= 3;
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=_-".contains(&byte);
@@ -187,8 +213,50 @@ pub fn holds_literal_secret(text: &str) -> bool {
     without_shapes(text) != text || announced(text).into_iter().any(literal)
 }
 
-/// Where the values stand whose names announce a secret: starts and ends in order.
-fn announced(text: &str) -> Vec<(usize, usize)> {
+/// A value whose name announces a secret: where the name stands, and where the value.
+#[derive(Clone, Copy)]
+struct Announced {
+    name: usize,
+    name_end: usize,
+    start: usize,
+    end: usize,
+}
+
+/// The values of a message that were typed, as far as that can be told.
+fn typed(text: &str) -> Vec<Announced> {
+    announced_as(text, |value| {
+        let quote = text[..value.name].chars().next_back().filter(|c| matches!(c, '"' | '\''));
+        let assigned = text[..value.start].trim_end_matches(['"', '\'', ' ']).ends_with('=');
+        if !assigned && (quote.is_none() || !text[value.name_end..].starts_with(':')) {
+            return None;
+        }
+        // What was typed is quoted as a whole, and may hold blanks.
+        let quoted = quote.and_then(|quote| text[value.start..].find(quote));
+        let end = quoted.map_or(value.end, |length| value.end.max(value.start + length));
+        let word = &text[value.start..end];
+        let in_path = text[..value.name].ends_with(['/', '\\']) || names_a_file(word);
+        let part = word.find(['/', '\\']).filter(|length| in_path && *length > 0);
+        Some(Announced { end: part.map_or(end, |length| value.start + length), ..value })
+    })
+}
+
+/// Whether a word with separators ends as the path of a file does: `ok/part-0.parquet`. The letters of Base64 have
+/// no dot.
+fn names_a_file(word: &str) -> bool {
+    let last = word.trim_end_matches([':', '.', ',']).rsplit(['/', '\\']).next();
+    last.and_then(|last| last.rsplit_once('.')).is_some_and(|(stem, ending)| {
+        let letters = ending.chars().all(|c| c.is_ascii_alphanumeric());
+        !stem.is_empty() && letters && (1..=8).contains(&ending.len())
+    })
+}
+
+/// The values whose names announce a secret, in order.
+fn announced(text: &str) -> Vec<Announced> {
+    announced_as(text, Some)
+}
+
+/// As [`announced`], each as `judge` has it; where that is none, the search goes on after the name.
+fn announced_as(text: &str, judge: impl Fn(Announced) -> Option<Announced>) -> Vec<Announced> {
     let mut found = Vec::new();
     let mut at = 0;
     while let Some(start) = text[at..].find(is_name_character).map(|start| at + start) {
@@ -208,8 +276,12 @@ fn announced(text: &str) -> Vec<(usize, usize)> {
             let scheme = matches!(&follows[first..last], "Bearer" | "Basic" | "bearer" | "Token");
             let more = scheme.then(|| after_blank(&follows[last..])).flatten();
             let last = last + more.map_or(0, |(_, more)| more);
-            found.push((end + first, end + last));
-            at = end + last;
+            let (name, name_end) = (start, end);
+            let value = Announced { name, name_end, start: end + first, end: end + last };
+            if let Some(value) = judge(value) {
+                at = value.end;
+                found.push(value);
+            }
         }
     }
     found
@@ -479,9 +551,39 @@ mod tests {
             ("cannot read data/auth: No such file", "cannot read data/auth: No such file"),
             ("the parameter password is given twice", "the parameter password is given twice"),
             ("expected NAME=VALUE", "expected NAME=VALUE"),
+            ("'password: x y' for '--metric'", "'password: [removed]' for '--metric'"),
+            ("'password=x y' for '--metric'", "'password=[removed]' for '--metric'"),
+            ("no model \"auth\": none", "no model \"auth\": none"),
+            ("--token: password=hunter2", "--token: password=[removed]"),
+            ("events/auth=ok/part-0.parquet: no", "events/auth=[removed]/part-0.parquet: no"),
+            ("a/auth=x/token=y/", "a/auth=[removed]/token=[removed]/"),
+            ("auth=x/token=y/z.csv is", "auth=[removed]/token=[removed]/z.csv is"),
+            ("a\\auth=x\\b.csv is", "a\\auth=[removed]\\b.csv is"),
+            ("access_key=ab/cd+e/f= is", "access_key=[removed] is"),
         ] {
             assert_eq!(without_assigned(message), expected);
         }
+    }
+
+    #[test]
+    fn what_points_into_a_text_points_to_the_same_place() {
+        let masked = |text| super::masked(text);
+        assert_eq!(masked("a.auth = häsic andd").as_deref(), Some("a.auth = ***** andd"));
+        assert_eq!(masked("depth = 6 andd").as_deref(), Some("depth = 6 andd"));
+        assert_eq!(masked("https://u:pw@h andd"), None);
+    }
+
+    #[test]
+    fn a_secret_beside_its_name_is_not_repeated() {
+        let without = |message: &str, arguments: &[&str]| {
+            without_typed(message, &arguments.iter().map(|a| (*a).to_owned()).collect::<Vec<_>>())
+        };
+        let found = "unexpected argument 'hunter2' found";
+        let removed = "unexpected argument '[removed]' found";
+        assert_eq!(without(found, &["record", "--param", "api_key", "hunter2"]), removed);
+        assert_eq!(without(found, &["record", "--param=api_key", "hunter2"]), removed);
+        assert_eq!(without(found, &["record", "--param", "depth", "hunter2"]), found);
+        assert_eq!(without(found, &["show", "auth", "hunter2"]), found);
     }
 
     #[test]
