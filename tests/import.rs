@@ -78,7 +78,7 @@ fn a_database_of_mlflow_is_imported_whole() {
         env.json(&["import", "mlflow", "mlflow.db", "--dry-run"], "lineage.import-mlflow/1");
     assert!(before == env.files(), "a dry run writes nothing");
     let arguments = ["import", "mlflow", "mlflow.db", "--aliases-as-pointers"];
-    insta::assert_snapshot!(env.run(&arguments), @"
+    insta::assert_snapshot!(env.run(&arguments), @r#"
     mlflow.db: 5 sessions recorded, 0 known
       experiments               1 of 1
       runs                      2 of 2
@@ -99,8 +99,8 @@ fn a_database_of_mlflow_is_imported_whole() {
     warning: fraud version 2: the files of fraud version 2 are not here (s3://bucket/elsewhere); only what was claimed of it was recorded
     warning: gone: fraud version 2 made no version that could be pointed to
     warning: metrics: recorded as infinity, which MLflow stores as ±1.7976931348623157e308: 1
-    warning: named like secrets, and recorded without their values: run aaa: param api_key, run aaa: version tag token
-    ");
+    warning: named like secrets or looking like them, and left out: run aaa: the fact "version tag token", run aaa: the parameter "api_key"
+    "#);
     let again = env.json(&arguments, "lineage.import-mlflow/1");
     assert_eq!(
         (&again["changed"], &again["sessions_known"]),
@@ -245,6 +245,151 @@ fn a_run_that_goes_on_is_an_open_session_until_it_is_imported_again() {
     assert_eq!(failed[0]["reason"], "imported again, as run bbb has become since");
     assert_eq!(import()["changed"], false);
     env.verifies();
+}
+
+#[test]
+fn a_version_of_a_run_that_goes_on_is_made_once() {
+    let env = Env::new();
+    let database = mlflow(&env);
+    let status = |status: &str| {
+        let sql = format!("UPDATE runs SET status = '{status}' WHERE run_uuid = 'aaa'");
+        database.execute(&sql, []).unwrap();
+    };
+    let arguments = ["import", "mlflow", "mlflow.db", "--aliases-as-pointers"];
+    let import = || env.json(&arguments, "lineage.import-mlflow/1");
+    status("RUNNING");
+    let first = import();
+    assert!(says(&first, "whose status is RUNNING"), "{first:#}");
+    env.run(&["resolve", "fraud@champion"]).code(5);
+    let versions = || env.query("SELECT COUNT(*) FROM version");
+    let before = versions();
+    let shown = env.json(&["show", "fraud@mlflow-1"], "lineage.show/1");
+    assert_eq!(shown["metadata"]["version"], 1);
+    status("FINISHED");
+    let second = import();
+    counts(&second);
+    assert_eq!((&second["sessions_new"], versions()), (&1.into(), before), "{second:#}");
+    let version = &second["versions"][0];
+    assert_eq!((&version["version"], &version["label"]), (&1.into(), &"mlflow-1".into()));
+    // Its metrics are in the log, and the alias is a pointer now.
+    let log = env.json_lines(&["log", "fraud", "--limit", "1"], "lineage.log/1");
+    assert_eq!((&log[0]["version"], &log[0]["metrics"][0]["name"]), (&Value::Null, &"loss".into()));
+    let live = env.json(&["resolve", "fraud@champion"], "lineage.resolve/1");
+    assert_eq!(live["version"], 1);
+    let third = import();
+    assert_eq!((&third["changed"], &third["versions"]), (&false.into(), &second["versions"]));
+    // What was measured later makes no version either, but other bytes do, and say so.
+    let later = "INSERT INTO tags VALUES ('later', 'x', 'aaa')";
+    database.execute(later, []).unwrap();
+    assert_eq!((&import()["sessions_new"], versions()), (&1.into(), before));
+    database.execute("DELETE FROM tags WHERE key = 'later'", []).unwrap();
+    assert_eq!((&import()["changed"], versions()), (&false.into(), before));
+    env.write("mlartifacts/1/aaa/artifacts/model/model.pkl", "trained once more");
+    database.execute(later, []).unwrap();
+    database.execute("INSERT INTO tags VALUES ('latest', 'x', 'aaa')", []).unwrap();
+    let other = import();
+    assert!(says(&other, "its files have changed since fraud@1 was recorded"), "{other:#}");
+    assert_eq!(versions(), before + 1);
+    assert_eq!(import()["changed"], false);
+    env.verifies();
+}
+
+#[test]
+fn an_import_says_that_it_changed_something_when_it_did() {
+    let env = Env::new();
+    // The run that failed comes last.
+    let last = "DELETE FROM registered_models; DELETE FROM registered_model_aliases";
+    mlflow(&env).execute_batch(last).unwrap();
+    let arguments = ["import", "mlflow", "mlflow.db"];
+    let import = |more: &[&str]| {
+        env.json(&[&arguments[..], more].concat(), "lineage.import-mlflow/1")["changed"].clone()
+    };
+    // It dies until the failed run is started, and not ended.
+    while env.query("SELECT COUNT(*) FROM training WHERE state = 'open'") == 0 {
+        assert_eq!(env.run_with(&arguments, &[("LINEAGE_TEST_STOP", "committed")]).code, None);
+    }
+    let entries = env.entries();
+    assert_eq!((import(&["--dry-run"]), env.entries()), (true.into(), entries));
+    assert_eq!(import(&[]), true);
+    assert!(env.entries() > entries);
+    let entries = env.entries();
+    assert_eq!((import(&["--dry-run"]), import(&[])), (false.into(), false.into()));
+    assert_eq!(env.entries(), entries);
+}
+
+#[test]
+fn an_import_whose_files_are_refused_again_changes_nothing() {
+    let env = Env::new();
+    mlflow(&env);
+    let pointer = format!(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 12345\n",
+        "0".repeat(64)
+    );
+    let file = "mlartifacts/1/aaa/artifacts/model/model.pkl";
+    env.write(file, pointer);
+    let import = |more: &[&str]| {
+        let arguments = [&["import", "mlflow", "mlflow.db"], more].concat();
+        env.json(&arguments, "lineage.import-mlflow/1")
+    };
+    let first = import(&[]);
+    assert!(says(&first, "its files were not recorded"), "{first:#}");
+    assert_eq!(env.query("SELECT COUNT(*) FROM version"), 0);
+    let entries = env.entries();
+    for more in [&["--dry-run"][..], &[]] {
+        let again = import(more);
+        assert!(says(&again, "its files were not recorded"), "{again:#}");
+        let found = (&again["changed"], &again["sessions_new"], &again["sessions_known"]);
+        assert_eq!(found, (&false.into(), &0.into(), &first["sessions_new"]), "{again:#}");
+        assert_eq!(env.entries(), entries);
+    }
+    // The file may be had by now.
+    env.write(file, "not loaded, only hashed");
+    assert_eq!(import(&["--dry-run"])["sessions_new"], 1);
+    assert_eq!(import(&[])["sessions_new"], 1);
+    assert_eq!(env.query("SELECT COUNT(*) FROM version"), 1);
+    assert_eq!(import(&[])["changed"], false);
+    env.verifies();
+}
+
+#[test]
+fn secrets_in_claimed_texts_are_left_out() {
+    let env = Env::new();
+    let database = mlflow(&env);
+    database
+        .execute_batch(
+            "ALTER TABLE model_versions ADD COLUMN description TEXT;
+             UPDATE model_versions SET description = 'use password=hunter2hunter2' WHERE version = 1;
+             INSERT INTO tags VALUES ('how', 'curl --token hunter2hunter2', 'aaa');",
+        )
+        .unwrap();
+    let document = env.json(&["import", "mlflow", "mlflow.db"], "lineage.import-mlflow/1");
+    for place in ["the fact \"version.description\"", "the tag \"how\""] {
+        let removed = document["removed"].as_array().unwrap();
+        assert!(removed.contains(&format!("run aaa: {place}").into()), "{document:#}");
+    }
+    let shown = env.json(&["show", "fraud@1"], "lineage.show/1");
+    let described = &shown["metadata"]["claims"]["facts"]["version.description"];
+    assert_eq!(described, "use password=[removed]");
+    for (path, content) in env.files() {
+        let theirs = path.starts_with("mlartifacts") || path.ends_with("mlflow.db");
+        let text = String::from_utf8_lossy(&content);
+        assert!(theirs || !text.contains("hunter2"), "{}", path.display());
+    }
+    env.verifies();
+}
+
+#[test]
+fn what_is_imported_was_trained_under_no_policy() {
+    let env = Env::new();
+    mlflow(&env);
+    env.write(
+        "lineage.toml",
+        "[policies.training]\nrequire-seed = true\nrequire-datasets = true\n\
+         require-environment = true\nrequire-clean-git = true\n",
+    );
+    env.refused(&["record", "fraud", "--metric", "a=1"], 3, "refused", "a seed");
+    counts(&env.json(&["import", "mlflow", "mlflow.db"], "lineage.import-mlflow/1"));
+    env.run(&["resolve", "fraud@1"]).ok();
 }
 
 #[test]

@@ -22,18 +22,21 @@ pub struct ImportReport {
     pub versions: Vec<ImportedVersion>,
     /// Names of the source that point to a version.
     pub pointers: Vec<ImportedPointer>,
+    /// How many things read back otherwise than they were imported: parameters, tags, metrics or claims of a
+    /// session, or one of its series. They are among the problems.
+    pub differing: u64,
     /// What could not be had, e.g. an artifact that is missing.
     pub problems: Vec<Problem>,
-    /// Parameters and tags that are named like secrets, whose values were left out.
+    /// Where something named like a secret, or that looks like one, was left out.
     pub removed: Vec<String>,
     /// What the source holds and lineage has no place for.
     pub left: Vec<LeftTable>,
 }
 
 impl ImportReport {
-    /// Whether everything that the source holds is in the registry.
+    /// Whether everything that the source holds is in the registry, as the source holds it.
     pub fn is_complete(&self) -> bool {
-        self.counts.iter().all(|count| count.found == count.imported)
+        self.differing == 0 && self.counts.iter().all(|count| count.found == count.imported)
     }
 }
 

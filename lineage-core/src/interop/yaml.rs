@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
-use crate::redaction;
-
 /// A value.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Node {
@@ -106,7 +104,7 @@ impl Node {
         }
     }
 
-    /// Every scalar under its path: `outs.0.md5`. Values that are named like secrets are left out.
+    /// Every scalar under its path: `outs.0.md5`. Secrets are taken out when it is imported.
     pub(super) fn flatten(&self, path: &str, facts: &mut BTreeMap<String, String>) {
         let below = |name: &str| match path {
             "" => name.to_owned(),
@@ -118,11 +116,7 @@ impl Node {
                 while facts.contains_key(&key) {
                     key.push('_');
                 }
-                let text = match redaction::is_secret_name(path) {
-                    true => redaction::REMOVED.to_owned(),
-                    false => redaction::without_secrets(text),
-                };
-                facts.insert(key, text);
+                facts.insert(key, text.clone());
             }
             Node::List(items) => {
                 for (index, item) in items.iter().enumerate() {
@@ -144,13 +138,13 @@ mod tests {
 
     #[test]
     fn files_of_dvc_are_read() {
-        let text = "schema: '2.0'\nstages:\n  train:\n    cmd: python train.py --password=x1 >\n      out\n    \
+        let text = "schema: '2.0'\nstages:\n  train:\n    cmd: python train.py --depth=6 >\n      out\n    \
                     deps:\n    - path: a.csv\n      md5: 0\n    outs: []\n";
         let node = parse(text).unwrap();
         assert_eq!(node.text_of("schema"), Some("2.0"));
         let mut facts = BTreeMap::new();
         node.flatten("", &mut facts);
-        assert_eq!(facts["stages.train.cmd"], "python train.py --password=[removed] > out");
+        assert_eq!(facts["stages.train.cmd"], "python train.py --depth=6 > out");
         assert_eq!(facts["stages.train.deps.0.path"], "a.csv");
         assert_eq!(node.leaves(), 4);
     }

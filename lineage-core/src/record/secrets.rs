@@ -26,6 +26,15 @@ pub fn redact_tag(tag: &mut Tag) -> bool {
     }
 }
 
+/// Takes the secret out of a claimed fact; whether there was one.
+fn redact_fact(name: &str, text: &mut String) -> bool {
+    // An alias may have any name, and its value is a number.
+    match redaction::is_secret_name(name) && !name.starts_with("alias ") {
+        true => replace(text, |_| REMOVED.to_owned()),
+        false => redact_text(text),
+    }
+}
+
 /// Takes what looks like a secret out of a note, a source or a transformation; whether there was any.
 pub fn redact_text(text: &mut String) -> bool {
     replace(text, redaction::without_secrets)
@@ -58,6 +67,11 @@ pub(super) fn remove(request: &mut RecordRequest) {
             if redact_text(transformation) {
                 places.push(format!("the transformation of the {} data", dataset.role));
             }
+        }
+    }
+    for (name, text) in request.claims.iter_mut().flat_map(|claims| &mut claims.facts) {
+        if redact_fact(name, text) {
+            places.push(format!("the fact \"{name}\""));
         }
     }
     if request.note.as_mut().is_some_and(redact_text) {

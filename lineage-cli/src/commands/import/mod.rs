@@ -56,7 +56,7 @@ fn carry_out(
     }
     if !report.removed.is_empty() {
         output.warning(&format!(
-            "named like secrets, and recorded without their values: {}",
+            "named like secrets or looking like them, and left out: {}",
             render::safe(&report.removed.join(", "))
         ));
     }
@@ -77,6 +77,7 @@ fn carry_out(
         .iter()
         .filter(|count| count.found != count.imported)
         .map(|count| format!("{} of {} {}", count.imported, count.found, count.kind))
+        .chain((report.differing > 0).then(|| format!("{} read back otherwise", report.differing)))
         .collect();
     output.warning(&format!(
         "not everything was imported, or the source changed meanwhile: {}",

@@ -350,6 +350,7 @@ impl Making {
                 id: self.id,
                 ending: self.ending,
                 request: self.request,
+                version_facts: &["version.workspace", "version.name", "version.version"],
             },
             original: None,
             unfit: self.unfit,
