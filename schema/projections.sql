@@ -183,6 +183,23 @@ CREATE TABLE training_given (
     PRIMARY KEY (session, what, name)
 ) STRICT, WITHOUT ROWID;
 
+-- The data that such a session was given, for questions about those that have not become a `session`.
+CREATE TABLE training_data (
+    session        TEXT NOT NULL REFERENCES training (session),
+    role           TEXT NOT NULL,
+    name           TEXT NOT NULL,
+    path           TEXT NOT NULL,
+    kind           TEXT NOT NULL CHECK (kind IN ('file', 'directory')),
+    sha256         TEXT NOT NULL,
+    content_sha256 TEXT,
+    seq            INTEGER NOT NULL,
+    PRIMARY KEY (session, role, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX training_data_by_sha256 ON training_data (sha256);
+CREATE INDEX training_data_by_content ON training_data (content_sha256)
+WHERE content_sha256 IS NOT NULL;
+CREATE INDEX training_data_by_path ON training_data (path);
+
 -- Where a pointer stands now. version NULL: the pointer was unset.
 CREATE TABLE pointer (
     model         TEXT NOT NULL REFERENCES model (name),

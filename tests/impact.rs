@@ -64,6 +64,44 @@ fn data_is_followed_by_bytes_and_content_to_every_pointer() {
 }
 
 #[test]
+fn sessions_that_are_open_or_failed_used_the_data_too() {
+    let env = Env::new();
+    env.write("train.csv", "a,b\n1,2\n3,4\n");
+    env.write("train.ndjson", "{\"a\":1,\"b\":2}\n{\"a\":3,\"b\":4}\n");
+    let start = |data: &str| {
+        let arguments = ["session", "start", "fraud", "--data", data, "-q"];
+        env.run(&arguments).ok().stdout.trim().to_owned()
+    };
+    let (failed, open, completed) =
+        (start("training=train.csv"), start("test=train.ndjson"), start("training=train.csv"));
+    env.run(&["session", "fail", "--session", &failed, "--reason", "out of memory"]).ok();
+    env.run(&["session", "complete", "--session", &completed]).ok();
+    insta::assert_snapshot!(env.run(&["impact", "train.csv"]), @"
+    train.csv
+      sha256   b9485148546419a0f6a85e8d708c923557c15d7f3c7d078ef1fa7f7c0f57d5a5
+      content  73ccfdcd9739f7183cb29f04fd32618d96bdb8557ea25b84520fafb4eb59021b
+    used as data by
+      fraud (failed)      training  bytes    2026-03-01 00:01:00Z  train.csv
+      fraud (open)        test      content  2026-03-01 00:02:00Z  train.ndjson
+      fraud (no version)  training  bytes    2026-03-01 00:05:00Z  train.csv
+    It was never live.
+    ");
+    let found = env.json(&["impact", "train.csv"], "lineage.impact/1");
+    let of = |name: &str| {
+        let rows = found["datasets"].as_array().unwrap().iter();
+        rows.map(|row| row[name].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(of("session"), [failed, open, completed]);
+    assert_eq!(of("state"), ["failed", "open", "completed"]);
+    std::fs::remove_file(env.path("train.csv")).unwrap();
+    let by_path = env.json(&["impact", "train.csv"], "lineage.impact/1");
+    assert_eq!(names(&by_path, "datasets"), "null path, null path");
+    env.run(&["doctor", "--rebuild"]).ok();
+    assert_eq!(env.json(&["impact", "train.csv"], "lineage.impact/1"), by_path);
+    env.verifies();
+}
+
+#[test]
 fn a_changed_or_lost_file_is_found_by_its_path_and_this_is_said() {
     let env = project();
     env.write("train.csv", "a,b\n9,9\n");

@@ -13,7 +13,9 @@ use crate::fingerprint::{Fingerprint, FingerprintError, Input, TableOptions, fin
 use crate::layout::LayoutError;
 use crate::lookup::{self, LookupError};
 use crate::names::ModelName;
-use crate::store::{DatasetColumn, Reader, StoreError, UseRow, VersionColumn, VersionRow};
+use crate::store::{
+    DatasetColumn, Reader, StoreError, TrainingState, UseRow, VersionColumn, VersionRow,
+};
 use crate::tenure::{Tenure, tenures};
 
 /// What is looked for.
@@ -47,7 +49,7 @@ pub enum By {
 pub struct Impact {
     /// What was looked for.
     pub subject: Subject,
-    /// The sessions that used it as data, in the order of recording.
+    /// The sessions that used it as data, completed or not, in the order of the log.
     pub datasets: Vec<DatasetImpact>,
     /// The versions of which it is the artifact, or a part, in the order of recording.
     pub artifacts: Vec<ArtifactImpact>,
@@ -76,6 +78,7 @@ pub struct Subject {
 pub struct DatasetImpact {
     pub by: By,
     pub model: ModelName,
+    pub state: TrainingState,
     pub version: Option<u64>,
     pub session: String,
     pub created: Timestamp,
@@ -364,6 +367,7 @@ fn dataset((by, row): (By, UseRow)) -> DatasetImpact {
     DatasetImpact {
         by,
         model: row.model,
+        state: row.state,
         version: row.version,
         session: row.session,
         created: row.created,

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use lineage_core::impact::{By, Impact, PointerImpact, Sought, impact};
+use lineage_core::store::TrainingState;
 
 use crate::args::Global;
 use crate::error::{CliError, ErrorKind};
@@ -12,8 +13,8 @@ use crate::{render, settings};
 /// Say where a file went: which sessions, versions and pointers it reached, then and now
 ///
 /// A file or folder is looked up by the digest of its bytes, as a table also by the digest of its rows, so
-/// that the same rows are found in another format, and by its path as it was recorded. Versions derived
-/// from those that it reached are followed.
+/// that the same rows are found in another format, and by its path as it was recorded. Sessions that are
+/// open or have failed are found too. Versions derived from those that it reached are followed.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  \
     lineage impact data/train.csv\n  \
@@ -115,7 +116,8 @@ fn text(found: &Impact) -> String {
     let used = found.datasets.iter().map(|d| {
         let name = match d.version {
             Some(number) => format!("{}@{number}", d.model),
-            None => format!("{} (no version)", d.model),
+            None if d.state == TrainingState::Completed => format!("{} (no version)", d.model),
+            None => format!("{} ({})", d.model, d.state),
         };
         vec![name, render::safe(&d.role), by(d.by), render::time(d.created), render::safe(&d.path)]
     });

@@ -242,6 +242,22 @@ impl Tables<'_> {
         for dataset in &facts.datasets {
             let key = format!("{}:{}", dataset.role, dataset.name);
             given("dataset", &key, &dataset.sha256.to_string())?;
+            let table = dataset.table.as_ref();
+            let content = table.and_then(|table| table.content_sha256);
+            self.run(
+                "INSERT OR IGNORE INTO training_data (session, role, name, path, kind, sha256, \
+                 content_sha256, seq) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                params![
+                    session,
+                    dataset.role.as_str(),
+                    dataset.name.as_str(),
+                    dataset.path,
+                    dataset.kind.as_str(),
+                    dataset.sha256.to_string(),
+                    content.map(|digest| digest.to_string()),
+                    seq,
+                ],
+            )?;
         }
         for parameter in &facts.params {
             given("parameter", parameter.name.as_str(), &parameter.text)?;

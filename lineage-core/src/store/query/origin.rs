@@ -1,8 +1,9 @@
 //! Where data and models went, and what versions were made from.
 
-use rusqlite::params;
+use rusqlite::{Row, params};
 
 use super::super::error::StoreError;
+use super::trainings::TrainingState;
 use super::versions::{SELECT_VERSION, VersionRow, kind, version};
 use super::{Reader, int, optional_parsed, optional_unsigned, parsed, plain, unsigned};
 use crate::context::Timestamp;
@@ -16,11 +17,13 @@ pub struct UseRow {
     pub session: String,
     /// Its model.
     pub model: ModelName,
+    /// Where the session stands.
+    pub state: TrainingState,
     /// The version it made.
     pub version: Option<u64>,
-    /// When it was recorded.
+    /// When it was recorded; of a session that is open or has failed, when it was started.
     pub created: Timestamp,
-    /// The entry that recorded it.
+    /// The entry that recorded it, or gave the data to the session.
     pub seq: u64,
     /// E.g. `training`.
     pub role: String,
@@ -64,36 +67,48 @@ fn condition(column: &str, is_path: bool) -> String {
     }
 }
 
+fn used(row: &Row<'_>) -> rusqlite::Result<UseRow> {
+    Ok(UseRow {
+        session: plain(row, "session")?,
+        model: parsed(row, "model")?,
+        state: parsed(row, "state")?,
+        version: optional_unsigned(row, "version")?,
+        created: parsed(row, "created")?,
+        seq: unsigned(row, "seq")?,
+        role: plain(row, "role")?,
+        name: plain(row, "name")?,
+        path: plain(row, "path")?,
+        kind: kind(row)?,
+        sha256: parsed(row, "sha256")?,
+        content_sha256: optional_parsed(row, "content_sha256")?,
+    })
+}
+
 impl Reader<'_> {
-    /// The uses of a dataset, in the order of recording.
+    /// The uses of a dataset in the order of recording, first those of completed sessions.
     pub fn uses(&self, column: DatasetColumn, text: &str) -> Result<Vec<UseRow>, StoreError> {
         let name = match column {
-            DatasetColumn::Sha256 => "dataset_use.sha256",
-            DatasetColumn::ContentSha256 => "dataset_use.content_sha256",
-            DatasetColumn::Path => "dataset_use.path",
+            DatasetColumn::Sha256 => "data.sha256",
+            DatasetColumn::ContentSha256 => "data.content_sha256",
+            DatasetColumn::Path => "data.path",
         };
-        let sql = format!(
-            "SELECT session.session AS session, model, version, completed, session.completed_seq AS \
-             seq, role, name, path, kind, sha256, content_sha256 FROM dataset_use JOIN session \
-             ON session.completed_seq = dataset_use.completed_seq WHERE {} \
-             ORDER BY session.completed_seq, role, name",
-            condition(name, column == DatasetColumn::Path)
+        let condition = condition(name, column == DatasetColumn::Path);
+        let completed = format!(
+            "SELECT session.session AS session, model, 'completed' AS state, version, \
+             completed AS created, session.completed_seq AS seq, role, name, path, kind, sha256, \
+             content_sha256 FROM dataset_use AS data JOIN session \
+             ON session.completed_seq = data.completed_seq WHERE {condition} \
+             ORDER BY session.completed_seq, role, name"
         );
-        self.rows(&sql, [text], |row| {
-            Ok(UseRow {
-                session: plain(row, "session")?,
-                model: parsed(row, "model")?,
-                version: optional_unsigned(row, "version")?,
-                created: parsed(row, "completed")?,
-                seq: unsigned(row, "seq")?,
-                role: plain(row, "role")?,
-                name: plain(row, "name")?,
-                path: plain(row, "path")?,
-                kind: kind(row)?,
-                sha256: parsed(row, "sha256")?,
-                content_sha256: optional_parsed(row, "content_sha256")?,
-            })
-        })
+        let others = format!(
+            "SELECT training.session AS session, model, state, NULL AS version, \
+             started AS created, seq, role, name, path, kind, sha256, content_sha256 \
+             FROM training_data AS data JOIN training ON training.session = data.session \
+             WHERE state <> 'completed' AND {condition} ORDER BY seq, role, name"
+        );
+        let mut found = self.rows(&completed, [text], used)?;
+        found.append(&mut self.rows(&others, [text], used)?);
+        Ok(found)
     }
 
     /// The versions of any model with such an artifact, in the order of recording.
