@@ -139,7 +139,9 @@ fn a_training_that_cannot_be_recorded_is_kept_for_later() {
     assert!(report.contains("2 sessions could not be recorded at the end"), "{report}");
     let open = sessions(&env).iter().filter(|session| session["state"] == "open").count();
     assert_eq!(open, 2);
-    env.run(&["log", "fraud"]).ok().says("open and not listed here: 2 sessions");
+    env.run(&["log", "fraud"])
+        .ok()
+        .says("here: 2 sessions; see `lineage session list fraud --state open`");
     env.write("late.bin", "bytes that came late");
     env.write(".lineage/spool/0.json", "not a session");
     let planned = env.run(&["doctor", "--recover", "--dry-run"]).code(1);

@@ -54,8 +54,9 @@ pub(crate) fn run(args: &LogArgs, global: &Global, output: &mut Output) -> Resul
     print(output, "lineage.log/1", &lines, "Nothing is recorded yet.")?;
     if open > 0 {
         let open = render::count(open, "session");
+        let of = args.model.as_ref().map(|model| format!(" {model}")).unwrap_or_default();
         output.hint(&format!(
-            "open and not listed here: {open}; see `lineage session list --state open`"
+            "open and not listed here: {open}; see `lineage session list{of} --state open`"
         ));
     }
     Ok(())
