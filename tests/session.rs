@@ -1,9 +1,19 @@
 //! `lineage session …`: a training that is recorded step by step.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+use std::time::Duration;
 
+use lineage_core::context::{Actor, ActorSource, Context, Identity, Observer, Step};
+use lineage_core::layout::Layout;
+use lineage_core::record::{RecordRequest, Recorded};
+use lineage_core::session::complete;
+use lineage_core::settings::Settings;
+use lineage_core::store::Registry;
 use serde_json::json;
 
 use crate::support::Env;
@@ -151,6 +161,151 @@ fn what_was_given_stays_and_what_ended_has_ended() {
     env.verifies();
 }
 
+/// Tells a session more each time when everything is hashed and stored, and counts the hashing.
+struct Teller {
+    steps: Mutex<Vec<Command>>,
+    hashed: AtomicU64,
+}
+
+impl Observer for Teller {
+    fn step(&self, step: Step) {
+        match step {
+            Step::Hashed => drop(self.hashed.fetch_add(1, Ordering::Relaxed)),
+            Step::ObjectsStored => {
+                let Some(mut command) = self.steps.lock().unwrap().pop() else { return };
+                let output = command.output().unwrap();
+                assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Completes a session that is told `steps` between hashing and the transaction; and how often was hashed.
+fn complete_while_told(
+    env: &Env,
+    id: &str,
+    artifact: Option<&str>,
+    steps: &[&[&str]],
+) -> (Recorded, u64) {
+    let command = |step: &&[&str]| env.command(&[&["session"], *step, &["--session", id]].concat());
+    let steps = Mutex::new(steps.iter().map(command).collect());
+    let teller = Teller { steps, hashed: AtomicU64::new(0) };
+    let random = AtomicU64::new(0);
+    let context = Context {
+        writer: "lineage-test",
+        actor: Actor {
+            identity: Identity::parse("Test Person <test@example.org>").unwrap(),
+            source: ActorSource::Env,
+        },
+        clock: &|| "2026-03-02T00:00:00.000000Z".parse().unwrap(),
+        entropy: &|bytes| {
+            let number = random.fetch_add(1, Ordering::Relaxed).to_le_bytes();
+            bytes.iter_mut().zip(number.iter().cycle()).for_each(|(byte, n)| *byte = *n);
+        },
+        observer: &teller,
+        lock_timeout: Duration::from_secs(60),
+    };
+    let layout = Layout::at(Path::new(&env.path(".lineage"))).unwrap();
+    let mut registry = Registry::open(&layout, &context).unwrap();
+    let mut request = RecordRequest::new("fraud".parse().unwrap());
+    request.artifact = artifact.map(|name| env.path(name));
+    let settings = Settings::default();
+    let recorded = complete(&mut registry, &settings, id, &request, &context).unwrap();
+    (recorded, teller.hashed.load(Ordering::Relaxed))
+}
+
+#[test]
+fn what_is_told_while_a_session_completes_is_in_its_version() {
+    let (env, id) = open();
+    env.write("valid.csv", "id,amount\n3,4.5\n");
+    let many: String = (1..=100).map(|n| format!("{{\"step\": {n}, \"loss\": {n}}}\n")).collect();
+    env.write("metrics.ndjson", many);
+    let steps = [
+        &["metric", "--file", "metrics.ndjson"][..],
+        &["data", "validation=valid.csv"],
+        &["metric", "test.auc=0.93"],
+    ];
+    let (recorded, hashed) = complete_while_told(&env, &id, Some("model.bin"), &steps);
+    assert_eq!((recorded.version, recorded.changed, hashed), (Some(1), true, 1));
+    let metadata = env.json(&["show", "fraud@1"], "lineage.show/1")["metadata"].clone();
+    assert_eq!(metadata["metrics"][0]["value"], 100);
+    assert_eq!(metadata["metrics"][1]["value"], 0.93);
+    assert_eq!(metadata["series"][0]["points"], 100);
+    assert_eq!(metadata["datasets"][1]["role"], "validation");
+    assert_eq!(env.read("metadata.json").matches("0.93").count(), 1);
+    let found = env.json(&["search", "metric.test.auc > 0.9"], "lineage.search/1");
+    assert_eq!(found["version"], 1);
+    env.verifies();
+    // Another artifact is another matter: it is hashed.
+    let (env, id) = open();
+    env.write("other.bin", "another model");
+    tell(&env, &id, &["artifact", "model.bin"]);
+    let (recorded, hashed) = complete_while_told(&env, &id, None, &[&["artifact", "other.bin"]]);
+    assert_eq!((recorded.artifact.unwrap().path.as_str(), hashed), ("other.bin", 2));
+}
+
+#[test]
+fn a_completed_session_takes_nothing_more_and_drops_nothing_in_silence() {
+    let (env, id) = open();
+    env.write("valid.csv", "id,amount\n3,4.5\n");
+    env.write("metrics.ndjson", "{\"step\": 1, \"loss\": 0.5}\n{\"step\": 2, \"loss\": 0.25}\n");
+    let complete = ["session", "complete", "--session", &id];
+    let artifact = ["--artifact", "model.bin", "--label", "1.0.0", "--data", "test=valid.csv"];
+    let facts = [
+        "--metric",
+        "test.auc=0.9",
+        "--metrics-file",
+        "metrics.ndjson",
+        "--param",
+        "depth=6",
+        "--param",
+        "api_key=hunter2hunter2",
+        "--seed",
+        "7",
+        "--tag",
+        "team=risk",
+        "--note",
+        "first",
+        "--features",
+        "amount",
+    ];
+    let all = [&complete[..], &artifact, &facts].concat();
+    env.run(&all).ok();
+    let entries = env.entries();
+    for again in [&all[..], &complete, &[&complete[..], &["--seed", "7"]].concat()] {
+        let ran = env.run(again).ok();
+        assert!(ran.stdout.starts_with("Already recorded as fraud@1"), "{ran}");
+    }
+    env.write("copy.bin", env.read("model.bin"));
+    env.run(&[&complete[..], &["--artifact", "copy.bin"]].concat()).ok();
+    assert_eq!(env.entries(), entries);
+    for (more, said) in [
+        (["--metric", "test.auc=0.93"], "without the metric test.auc=0.93"),
+        (["--metric", "f1=1"], "without the metric f1=1"),
+        (["--param", "depth=7"], "without the parameter depth=7"),
+        (["--label", "2.0.0"], "without the label 2.0.0"),
+        (["--seed", "8"], "without the seed \"8\""),
+        (["--tag", "team=fraud"], "without the tag team=fraud"),
+        (["--note", "second"], "without the note \"second\""),
+        (["--features", "id"], "without the feature id"),
+        (["--target", "id"], "without the target id"),
+        (["--data", "validation=valid.csv"], "without the data validation:valid.csv"),
+    ] {
+        env.refused(&[&complete[..], &more].concat(), 6, "session-ended", said);
+    }
+    env.write("valid.csv", "id,amount\n4,4.5\n");
+    let other = [&complete[..], &["--data", "test=valid.csv"]].concat();
+    env.refused(&other, 6, "session-ended", "without the data test:valid.csv");
+    env.write("metrics.ndjson", "{\"step\": 3, \"loss\": 0.1}\n");
+    let other = [&complete[..], &["--metrics-file", "metrics.ndjson"]].concat();
+    env.refused(&other, 6, "session-ended", "without points of loss");
+    env.write("model.bin", "new bytes under the same name");
+    let other = [&complete[..], &["--artifact", "model.bin"]].concat();
+    env.refused(&other, 6, "session-ended", "with the artifact model.bin, sha256 6390162f391e");
+    env.verifies();
+}
+
 #[test]
 fn a_metric_with_little_to_draw_is_drawn_without_a_false_axis() {
     let (env, id) = open();
@@ -222,6 +377,30 @@ fn the_settings_can_require_more_of_a_session() {
     tell(&env, &id, &["data", "training=train.csv"]);
     tell(&env, &id, &["param", "--seed", "1"]);
     env.run(&complete).ok();
+}
+
+#[test]
+fn the_settings_can_require_the_environment_and_committed_code() {
+    let (env, _) = open();
+    let start = |environment: &str| {
+        let arguments = ["session", "start", "fraud", "-q", "--environment", environment];
+        env.run(&arguments).ok().stdout.trim().to_owned()
+    };
+    let (without, with) = (start("none"), start("auto"));
+    for (key, said) in [
+        ("require-environment", "its environment (--environment auto)"),
+        ("require-clean-git", "code that is as git has it committed"),
+    ] {
+        env.write("lineage.toml", format!("[policies.training]\n{key} = true\n"));
+        env.refused(&["session", "complete", "--session", &without], 3, "refused", said);
+        let run = ["run", "fraud", "--environment", "none", "--", "touch", "ran"];
+        env.run(&run).code(3).says(said);
+        assert!(!env.path("ran").exists());
+    }
+    // The folder is in no repository.
+    env.refused(&["session", "complete", "--session", &with], 3, "refused", "as git has it");
+    env.write("lineage.toml", "[policies.training]\nrequire-environment = true\n");
+    env.run(&["session", "complete", "--session", &with]).ok();
 }
 
 #[test]

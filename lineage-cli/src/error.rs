@@ -479,6 +479,10 @@ impl From<RecordError> for CliError {
                 .hint(format!(
                     "a completed session stays as it is; `lineage record {model} --artifact PATH` makes a version"
                 )),
+            RecordError::CompletedWithout { model, .. } => CliError::new(ErrorKind::SessionEnded, message)
+                .hint(format!(
+                    "a completed session stays as it is; `lineage record {model}` records another"
+                )),
             RecordError::Given { .. } => with(
                 ErrorKind::SessionFact,
                 "a session's data, parameters and seed stay as they were given; start another session for others",

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::inspection::{self, Inspected};
-use super::{DatasetRequest, RecordError, RecordRequest, Warning, warnings};
+use super::{Begun, DatasetRequest, RecordError, RecordRequest, Warning, warnings};
 use crate::canonical;
 use crate::context::{Context, Step};
 use crate::digest::Sha256;
@@ -42,6 +42,28 @@ pub(crate) struct GatheredArtifact {
     pub(crate) inspected: Option<Inspected>,
 }
 
+impl Gathered {
+    /// The same bytes, with what the request and the session say now.
+    pub(super) fn retold(
+        mut self,
+        request: &RecordRequest,
+        begun: Option<&Begun>,
+    ) -> Result<Gathered, RecordError> {
+        self.datasets.retain(|dataset| !dataset.found_before);
+        let before = begun.into_iter().flat_map(|begun| begun.datasets.iter().cloned());
+        self.datasets.extend(before.map(GatheredDataset::found_before));
+        let key =
+            |dataset: &GatheredDataset| (dataset.used.role.clone(), dataset.used.name.clone());
+        self.datasets.sort_by_key(key);
+        self.request_sha256 = request_digest(request, self.artifact.as_ref(), &self.datasets)?;
+        self.series = request.series.iter().map(|(name, points)| series(name, points)).collect();
+        let environment = request.capture.as_ref().map(|capture| capture.environment.to_bytes());
+        self.environment =
+            environment.transpose().map_err(EntryError::from).map_err(StoreError::from)?;
+        Ok(self)
+    }
+}
+
 impl GatheredArtifact {
     pub(super) fn inspection(&self) -> Option<InspectionRecord> {
         let inspected = self.inspected.as_ref()?;
@@ -59,14 +81,21 @@ pub(crate) struct GatheredDataset {
     pub(super) warnings: Vec<Warning>,
     /// What goes to the object store: its manifest, its columns' names, its table's details.
     payloads: Vec<Vec<u8>>,
+    /// Whether it belongs to a session that was begun earlier.
+    found_before: bool,
 }
 
 impl GatheredDataset {
     /// A dataset of a session that was started before, as it was found then.
     pub(crate) fn found_before(used: DatasetUse) -> GatheredDataset {
-        let payloads = Vec::new();
-        let warnings = Vec::new();
-        GatheredDataset { used, content_sorted_sha256: None, warnings, payloads }
+        let (payloads, warnings) = (Vec::new(), Vec::new());
+        GatheredDataset {
+            used,
+            content_sorted_sha256: None,
+            warnings,
+            payloads,
+            found_before: true,
+        }
     }
 
     fn of(
@@ -109,6 +138,7 @@ impl GatheredDataset {
             content_sorted_sha256: digest.map(|digest| digest.content_sorted_sha256),
             warnings,
             payloads: names.into_iter().chain(details).chain(manifest).collect(),
+            found_before: false,
         })
     }
 }
@@ -124,12 +154,12 @@ fn schema_source(request: &RecordRequest, typing: Typing) -> Option<SchemaSource
     }
 }
 
-/// `before` are the datasets of a session that was started earlier.
+/// With the datasets of a session that was begun earlier, as they were found then.
 pub(crate) fn gather(
     registry: &Registry,
     settings: &Settings,
     request: &RecordRequest,
-    before: &[DatasetUse],
+    begun: Option<&Begun>,
     context: &Context<'_>,
 ) -> Result<Gathered, RecordError> {
     let layout = registry.layout();
@@ -195,8 +225,6 @@ pub(crate) fn gather(
         let path = paths[index].clone();
         datasets.push(GatheredDataset::of(request, &dataset, name, path, &found[index])?);
     }
-    datasets.extend(before.iter().cloned().map(GatheredDataset::found_before));
-    datasets.sort_by(|a, b| (&a.used.role, &a.used.name).cmp(&(&b.used.role, &b.used.name)));
     let mut artifact = artifact_path.zip(artifact).map(|(path, found)| GatheredArtifact {
         path,
         found,
@@ -209,12 +237,9 @@ pub(crate) fn gather(
         artifact.inspected = Some(inspected);
     }
     let derived_from = registry.read(|reader| derived_from(reader, request))?;
-    let request_sha256 = request_digest(request, artifact.as_ref(), &datasets)?;
-    let series = request.series.iter().map(|(name, points)| series(name, points)).collect();
-    let environment = request.capture.as_ref().map(|capture| capture.environment.to_bytes());
-    let environment =
-        environment.transpose().map_err(EntryError::from).map_err(StoreError::from)?;
-    Ok(Gathered { artifact, datasets, derived_from, series, environment, request_sha256 })
+    let (series, environment, request_sha256) = (Vec::new(), None, Sha256::of(b""));
+    let read = Gathered { artifact, datasets, derived_from, series, environment, request_sha256 };
+    read.retold(request, begun)
 }
 
 fn series(name: &MetricName, points: &[SeriesPoint]) -> (Series, Vec<u8>) {
@@ -338,9 +363,6 @@ pub(crate) fn store_bytes(
         if let Some(bytes) = artifact.inspected.as_ref().and_then(|i| i.payload.as_ref()) {
             kept.push(objects::temporary(layout, bytes, context)?);
         }
-    }
-    for (_, bytes) in &gathered.series {
-        kept.push(objects::temporary(layout, bytes, context)?);
     }
     for dataset in &gathered.datasets {
         for bytes in &dataset.payloads {

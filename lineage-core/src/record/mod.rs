@@ -124,68 +124,103 @@ pub fn record(
     request: &RecordRequest,
     context: &Context<'_>,
 ) -> Result<Recorded, RecordError> {
-    record_begun(registry, settings, request, None, context)
+    record_told(registry, settings, request.dry_run, |_| Ok((request.clone(), None)), context)
 }
 
 /// A session that was started before, and is now recorded as a whole.
 #[derive(Debug, Clone)]
 pub(crate) struct Begun {
-    /// Its ULID.
-    pub(crate) session: String,
+    /// Its ULID, and the last entry that was read of it; none when it has ended and this is another.
+    pub(crate) open: Option<(String, u64)>,
     /// Its data, as it was found when it was named.
     pub(crate) datasets: Vec<DatasetUse>,
 }
 
-/// As [`record`], for a session that was perhaps started before.
-pub(crate) fn record_begun(
+/// As [`record`], what `told` says. Of a session that was started before, that is all that is known of it,
+/// and it is asked again when more was said meanwhile; nothing is hashed again for that.
+pub(crate) fn record_told(
     registry: &mut Registry,
     settings: &Settings,
-    request: &RecordRequest,
-    begun: Option<&Begun>,
+    dry_run: bool,
+    mut told: impl FnMut(&Registry) -> Result<(RecordRequest, Option<Begun>), RecordError>,
     context: &Context<'_>,
 ) -> Result<Recorded, RecordError> {
-    let mut request = request.clone();
-    request.normalise()?;
-    let request = &request;
-    let in_flight =
-        if request.dry_run { None } else { Some(owed::enter(registry, settings, context)?) };
-    let before = begun.map_or(&[][..], |begun| &begun.datasets);
-    let gathered = gather(registry, settings, request, before, context)?;
-    // What is taken over was trained under no policy of ours, and cannot be trained otherwise any more.
-    if begun.is_some() || request.claims.is_none() {
-        policy(settings, request, gathered.datasets.len())?;
-    }
+    let in_flight = if dry_run { None } else { Some(owed::enter(registry, settings, context)?) };
     let unrepaired = in_flight.as_ref().map_or(&[][..], |flight| &flight.unrepaired);
-    let (twins, mut warnings) = warnings::of(registry, request, &gathered, unrepaired)?;
-    let metadata = match &gathered.artifact {
-        Some(artifact) => Some(registry.read(|r| metadata_target(r, request, artifact))?),
-        None => None,
-    };
-    if request.dry_run {
-        let plan = Plan { request, gathered: &gathered, begun, metadata: &metadata };
-        return preview(registry, settings, &plan, (twins, warnings), context);
-    }
-    let mut gathered = gathered;
-    store_bytes(registry.layout(), request, &mut gathered, context)?;
-    let plan = Plan { request, gathered: &gathered, begun, metadata: &metadata };
     let settled = in_flight.as_ref().map_or(&[][..], |flight| &flight.settled);
-    let outcome = registry.write(context, |writer| {
-        writer.settle(settled)?;
-        if let Some(begun) = begun {
-            must_be_open(writer, &begun.session)?;
+    let mut before = None;
+    loop {
+        let (mut request, begun) = told(registry)?;
+        request.normalise()?;
+        let mut gathered = match before.take() {
+            Some((earlier, gathered)) if same_files(&earlier, &request) => {
+                Gathered::retold(gathered, &request, begun.as_ref())?
+            }
+            _ => gather(registry, settings, &request, begun.as_ref(), context)?,
+        };
+        // What is taken over was trained under no policy of ours, and cannot be trained otherwise any
+        // more. What we ran ourselves is not taken over, even when it is recorded late.
+        if begun.is_some() || request.claims.is_none() || request.run.is_some() {
+            policy(settings, &request, gathered.datasets.len())?;
         }
-        if let Some(earlier) = check_repetition(writer, settings, request, &gathered)? {
-            return Ok::<_, RecordError>(Outcome::Earlier(Box::new(earlier)));
+        let (twins, mut warnings) = warnings::of(registry, &request, &gathered, unrepaired)?;
+        let metadata = match &gathered.artifact {
+            Some(artifact) => Some(registry.read(|r| metadata_target(r, &request, artifact))?),
+            None => None,
+        };
+        let begun = begun.as_ref();
+        if request.dry_run {
+            let plan = Plan { request: &request, gathered: &gathered, begun, metadata: &metadata };
+            return preview(registry, settings, &plan, (twins, warnings), context);
+        }
+        store_bytes(registry.layout(), &request, &mut gathered, context)?;
+        let plan = Plan { request: &request, gathered: &gathered, begun, metadata: &metadata };
+        match append(registry, settings, &plan, settled, context)? {
+            Outcome::Told => before = Some((request, gathered)),
+            Outcome::Earlier(earlier) => {
+                return earlier_result(registry, &earlier, twins, warnings);
+            }
+            Outcome::New { session, details, owed } => {
+                warnings.extend(owed.and_then(|owed| place(registry, &owed, context)));
+                return Ok(result(&details, session, true, twins, warnings));
+            }
+        }
+    }
+}
+
+/// Whether both name the same bytes.
+fn same_files(left: &RecordRequest, right: &RecordRequest) -> bool {
+    (&left.artifact, &left.datasets) == (&right.artifact, &right.datasets)
+}
+
+/// The transaction: checks what was decided on an earlier state, and appends the entry.
+fn append(
+    registry: &mut Registry,
+    settings: &Settings,
+    plan: &Plan<'_>,
+    settled: &[OwedFile],
+    context: &Context<'_>,
+) -> Result<Outcome, RecordError> {
+    let Plan { request, gathered, begun, metadata } = *plan;
+    registry.write(context, |writer| {
+        writer.settle(settled)?;
+        if let Some((session, last_seq)) = begun.and_then(|begun| begun.open.as_ref())
+            && must_be_open(writer, session)?.last_seq != *last_seq
+        {
+            return Ok(Outcome::Told);
+        }
+        if let Some(earlier) = check_repetition(writer, settings, request, gathered)? {
+            return Ok(Outcome::Earlier(Box::new(earlier)));
         }
         let number = match &gathered.artifact {
             Some(_) => writer.latest_version(&request.model)?.map_or(1, |v| v.number + 1),
             None => 0,
         };
-        let (session, details) = event(&plan, number, context);
+        let (session, details) = event(plan, number, context);
         let event = Event::SessionCompleted(Box::new(details.clone()));
         let appended = writer.append(&event, Some(&session))?;
         let mut owed = None;
-        if let Some(target) = &metadata {
+        if let Some(target) = metadata {
             let bytes = metadata::bytes(&appended.entry, &appended.sha256)
                 .map_err(|error| StoreError::Entry(EntryError::Canonical(error)))?;
             let file = OwedFile {
@@ -202,31 +237,25 @@ pub(crate) fn record_begun(
             owed = Some(file);
         }
         Ok(Outcome::New { session, details: Box::new(details), owed })
-    })?;
-    match outcome {
-        Outcome::Earlier(earlier) => earlier_result(registry, &earlier, twins, warnings),
-        Outcome::New { session, details, owed } => {
-            if let Some(owed) = &owed {
-                let message = match owed::place_metadata(registry, owed, context) {
-                    Ok(Placed::Written) => None,
-                    Ok(Placed::Edited) => Some((
-                        "metadata-edited",
-                        format!("{} was edited meanwhile, and left alone", owed.path),
-                    )),
-                    Err(error) => Some((
-                        "metadata-owed",
-                        format!(
-                            "{} could not be written ({error}); the next command that writes tries \
-                             again",
-                            owed.path
-                        ),
-                    )),
-                };
-                warnings.extend(message.map(|(code, message)| Warning { code, message }));
-            }
-            Ok(result(&details, session, true, twins, warnings))
+    })
+}
+
+/// Writes `metadata.json`; a warning when it is not as it must be.
+fn place(registry: &mut Registry, owed: &OwedFile, context: &Context<'_>) -> Option<Warning> {
+    let (code, message) = match owed::place_metadata(registry, owed, context) {
+        Ok(Placed::Written) => return None,
+        Ok(Placed::Edited) => {
+            ("metadata-edited", format!("{} was edited meanwhile, and left alone", owed.path))
         }
-    }
+        Err(error) => (
+            "metadata-owed",
+            format!(
+                "{} could not be written ({error}); the next command that writes tries again",
+                owed.path
+            ),
+        ),
+    };
+    Some(Warning { code, message })
 }
 
 /// The details of the session that a request would record now. Nothing is written, and no earlier reading
@@ -239,14 +268,20 @@ pub fn planned(
 ) -> Result<SessionCompleted, RecordError> {
     let mut request = RecordRequest { dry_run: true, ..request.clone() };
     request.normalise()?;
-    let gathered = gather(registry, settings, &request, &[], context)?;
+    let gathered = gather(registry, settings, &request, None, context)?;
     let plan = Plan { request: &request, gathered: &gathered, begun: None, metadata: &None };
     Ok(event(&plan, 0, context).1)
 }
 
 enum Outcome {
-    New { session: String, details: Box<SessionCompleted>, owed: Option<OwedFile> },
+    New {
+        session: String,
+        details: Box<SessionCompleted>,
+        owed: Option<OwedFile>,
+    },
     Earlier(Box<SessionRow>),
+    /// More was said of the session since it was read.
+    Told,
 }
 
 /// The session that this request repeats, if there is one. An equal key or label with a different
@@ -346,7 +381,8 @@ struct Plan<'a> {
 
 fn event(plan: &Plan<'_>, number: u64, context: &Context<'_>) -> (String, SessionCompleted) {
     let Plan { request, gathered, begun, metadata } = *plan;
-    let session = begun.map_or_else(|| new_session(context), |begun| begun.session.clone());
+    let open = begun.and_then(|begun| begun.open.as_ref());
+    let session = open.map_or_else(|| new_session(context), |(session, _)| session.clone());
     let version = gathered.artifact.as_ref().map(|artifact| {
         let (largest_file_path, largest_file_sha256) = artifact.found.largest_file();
         VersionRecord {
@@ -437,6 +473,21 @@ fn recorded_dataset(dataset: &DatasetUse) -> RecordedDataset {
     }
 }
 
+/// What the entry of a recorded session says.
+pub(crate) fn recorded_details(
+    registry: &Registry,
+    session: &SessionRow,
+) -> Result<SessionCompleted, RecordError> {
+    let (entry, _) = registry.read(|reader| lookup::entry(reader, session.seq))?;
+    match entry.event().map_err(StoreError::from)? {
+        Event::SessionCompleted(details) => Ok(*details),
+        _ => {
+            let problem = "it is not the session that its row says".to_owned();
+            Err(StoreError::Inapplicable { seq: session.seq, problem }.into())
+        }
+    }
+}
+
 /// What the earlier call recorded, as it recorded it.
 pub(crate) fn earlier_result(
     registry: &Registry,
@@ -444,11 +495,7 @@ pub(crate) fn earlier_result(
     mut twins: Vec<String>,
     mut warnings: Vec<Warning>,
 ) -> Result<Recorded, RecordError> {
-    let (entry, _) = registry.read(|reader| lookup::entry(reader, earlier.seq))?;
-    let Event::SessionCompleted(details) = entry.event().map_err(StoreError::from)? else {
-        let problem = "it is not the session that its row says".to_owned();
-        return Err(StoreError::Inapplicable { seq: earlier.seq, problem }.into());
-    };
+    let details = recorded_details(registry, earlier)?;
     let own = earlier.version.map(|number| format!("{}@{number}", earlier.model));
     twins.retain(|twin| Some(twin) != own.as_ref());
     // That this repeats the earlier call is the answer, not a warning.
@@ -471,7 +518,8 @@ fn preview(
     let latest = registry.read(|reader| reader.latest_version(&request.model))?;
     let next = latest.map_or(1, |version| version.number + 1);
     let (_, details) = event(plan, next, context);
-    let session = begun.map(|begun| begun.session.clone()).unwrap_or_default();
+    let open = begun.and_then(|begun| begun.open.as_ref());
+    let session = open.map(|(session, _)| session.clone()).unwrap_or_default();
     Ok(result(&details, session, true, twins, warnings))
 }
 

@@ -102,6 +102,16 @@ pub enum RecordError {
         /// The artifact that it was completed with.
         recorded: Option<String>,
     },
+    /// The session was completed before, without what is given now.
+    #[error("the session {session} was completed without {}", missing.join(", "))]
+    CompletedWithout {
+        /// Which.
+        session: String,
+        /// The model that was trained.
+        model: ModelName,
+        /// What it was not completed with.
+        missing: Vec<String>,
+    },
     /// What may be given once was given before with another value.
     #[error("the {what} of the session was given before as {earlier}")]
     Given {

@@ -39,7 +39,7 @@ pub(super) fn find(
     };
     request.remove_secrets();
     request.check()?;
-    let mut gathered = gather(registry, settings, &request, &[], context)?;
+    let mut gathered = gather(registry, settings, &request, None, context)?;
     let mut warnings = table_warnings(&gathered);
     warnings.append(&mut secret_warnings(&request));
     if !request.dry_run {

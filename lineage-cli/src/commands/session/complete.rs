@@ -14,7 +14,8 @@ use crate::settings;
 ///
 /// Data that was named before is read once more: when it changed during the training, it is recorded as
 /// it was at the start, and a warning says so. [policies.training] in lineage.toml can require a seed, data,
-/// an environment and committed code.
+/// an environment and committed code. A session that was completed before gives the same answer again, and
+/// refuses what it has not.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  \
     lineage session complete --artifact models/v3 --metric test.auc=0.93\n  \

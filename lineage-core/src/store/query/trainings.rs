@@ -80,6 +80,8 @@ pub struct TrainingRow {
     pub started_seq: u64,
     /// When something was last said of it.
     pub last: Timestamp,
+    /// The entry that says so.
+    pub last_seq: u64,
     /// Who started it.
     pub person: String,
     /// Why it failed.
@@ -100,8 +102,8 @@ pub struct TrainingFilter<'a> {
 }
 
 const SELECT: &str = "SELECT training.session AS session, training.model AS model, state, \
-    session.version AS version, started, started_seq, last, training.person AS person, reason, \
-    training.late AS late \
+    session.version AS version, started, started_seq, last, last_seq, training.person AS person, \
+    reason, training.late AS late \
     FROM training LEFT JOIN session ON session.session = training.session";
 
 fn training(row: &Row<'_>) -> rusqlite::Result<TrainingRow> {
@@ -114,6 +116,7 @@ fn training(row: &Row<'_>) -> rusqlite::Result<TrainingRow> {
         started: parsed(row, "started")?,
         started_seq: unsigned(row, "started_seq")?,
         last: parsed(row, "last")?,
+        last_seq: unsigned(row, "last_seq")?,
         person: plain(row, "person")?,
         reason: plain(row, "reason")?,
         late: plain(row, "late")?,
