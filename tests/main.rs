@@ -41,6 +41,7 @@ mod pointer_file;
 mod promote;
 mod read_only;
 mod record;
+mod recover;
 mod reproduce;
 mod resolve;
 mod rollback;

@@ -3,19 +3,26 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use lineage_core::context::Timestamp;
+use lineage_core::context::{Context, Timestamp};
 use lineage_core::digest::Sha256;
-use lineage_core::events::{MetricValue, ParameterType, Point, Run};
+use lineage_core::environment::{Capture, Environment};
+use lineage_core::events::{Code, MetricValue, ParameterType, Payload, Point, Run};
 use lineage_core::files::{self, FileError};
 use lineage_core::fingerprint::{Input, fingerprint};
 use lineage_core::names::MetricName;
-use lineage_core::record::{RecordRequest, RecordSpec, Recorded, SeriesByName, record};
+use lineage_core::record::{
+    RecordError, RecordRequest, RecordSpec, Recorded, SeriesByName, record,
+};
+use lineage_core::redaction;
 use lineage_core::series::SeriesPoint;
-use lineage_core::session::{complete, fail, start};
+use lineage_core::session::{complete, complete_anew, fail, start};
+use lineage_core::settings::Settings;
+use lineage_core::store::Registry;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::args::Global;
+use crate::commands::session::warn;
 use crate::error::{CliError, ErrorKind};
 use crate::facts::in_file;
 use crate::output::Output;
@@ -41,10 +48,37 @@ pub(crate) struct Spooled {
     /// What the artifact and the data were when the program had ended, by their absolute paths. The data of
     /// a session that could be started is not among them: the registry knows it.
     sha256: BTreeMap<PathBuf, Sha256>,
+    /// What a session that could not be started ran with.
+    capture: Option<Captured>,
     /// What the flags said, as a record specification.
     spec: Value,
     /// Metrics at steps, from the file that the program wrote.
     points: Vec<Point>,
+}
+
+/// A [`Capture`] in a file.
+#[derive(Debug, Serialize, Deserialize)]
+struct Captured {
+    environment: Environment,
+    code: Option<Code>,
+    /// In hex.
+    patch: Option<String>,
+}
+
+impl Captured {
+    fn of(capture: &Capture) -> Captured {
+        let Capture { environment, code, patch } = capture.clone();
+        Captured { environment, code, patch: patch.map(hex::encode) }
+    }
+
+    fn capture(&self) -> Capture {
+        let patch = self.patch.as_ref().and_then(|text| hex::decode(text).ok());
+        let mut code = self.code.clone();
+        if let Some(code) = &mut code {
+            code.patch = patch.as_deref().map(Payload::of);
+        }
+        Capture { environment: self.environment.clone(), code, patch }
+    }
 }
 
 impl Spooled {
@@ -65,8 +99,9 @@ impl Spooled {
             session,
             reason: ended.reason(),
             run: Run { late: true, ..ended.run },
-            problem: problem.to_owned(),
+            problem: redaction::without_assigned(problem),
             sha256: digests.collect(),
+            capture: request.capture.as_ref().map(Captured::of),
             spec: specification(request),
             points: request
                 .series
@@ -108,19 +143,9 @@ impl Spooled {
         Ok(request)
     }
 
-    /// Records it, marked as late.
-    fn recover(
-        &self,
-        path: &Path,
-        global: &Global,
-        output: &Output,
-    ) -> Result<Option<Recorded>, CliError> {
+    /// What is to be recorded. A copy of the file asks for the same session.
+    fn late_request(&self, path: &Path, dry_run: bool) -> Result<RecordRequest, CliError> {
         let mut request = self.request()?;
-        // A copy of the file is the same session.
-        if self.session.is_none() && self.reason.is_none() {
-            let digest = digest(path, &[])?.map(|digest| format!("spool:{digest}"));
-            request.idempotency_key = request.idempotency_key.or(digest);
-        }
         for point in &self.points {
             let name = MetricName { split: point.split, name: point.name.clone() };
             request.series.entry(name).or_default().push(SeriesPoint {
@@ -129,31 +154,54 @@ impl Spooled {
                 value: point.value.0,
             });
         }
+        let key = digest(path, &[])?.map(|digest| format!("spool:{digest}"));
+        request.idempotency_key = request.idempotency_key.or(key);
+        request.capture = self.capture.as_ref().map(Captured::capture);
         request.run = Some(self.run);
-        settings::writing(global, output, false, |registry, settings, context| {
-            let session = match (&self.session, &self.reason) {
-                (Some(session), _) => session.clone(),
-                (None, None) => {
-                    return Ok(Some(record(registry, settings, &request, context)?));
+        request.dry_run = dry_run;
+        Ok(request)
+    }
+
+    /// Records it, marked as late; in a dry run it is only tried.
+    fn recover(
+        &self,
+        path: &Path,
+        global: &Global,
+        output: &Output,
+        dry_run: bool,
+    ) -> Result<Option<Recorded>, CliError> {
+        let request = self.late_request(path, dry_run)?;
+        let known = RecordRequest { datasets: Vec::new(), ..request.clone() };
+        settings::writing(global, output, dry_run, |registry, settings, context| {
+            Ok(match (&self.session, &self.reason) {
+                (Some(session), None) => {
+                    Some(complete_late(registry, settings, session, &known, context)?)
                 }
-                (None, Some(_)) => {
+                (None, None) => Some(record(registry, settings, &request, context)?),
+                (Some(session), Some(reason)) => {
+                    let ended = RecordRequest { artifact: None, label: None, ..known };
+                    let told = fail(registry, settings, session, Some(reason), &ended, context)?;
+                    if !dry_run {
+                        warn(&told.warnings, output);
+                    }
+                    None
+                }
+                (None, Some(reason)) => {
                     let begun = RecordRequest {
                         artifact: None,
                         label: None,
                         metrics: Vec::new(),
                         series: SeriesByName::new(),
-                        ..request.clone()
+                        ..request
                     };
-                    start(registry, settings, &begun, context)?.session
+                    let session = start(registry, settings, &begun, context)?.session;
+                    if !dry_run {
+                        let ended = RecordRequest { artifact: None, label: None, ..known };
+                        fail(registry, settings, &session, Some(reason), &ended, context)?;
+                    }
+                    None
                 }
-            };
-            request.datasets.clear();
-            if let Some(reason) = &self.reason {
-                request.artifact = None;
-                fail(registry, settings, &session, Some(reason), &request, context)?;
-                return Ok(None);
-            }
-            Ok(Some(complete(registry, settings, &session, &request, context)?))
+            })
         })
     }
 
@@ -175,6 +223,26 @@ impl Spooled {
     }
 }
 
+/// Completes a session that was started; when it has ended otherwise meanwhile, its result becomes a session
+/// of its own.
+fn complete_late(
+    registry: &mut Registry,
+    settings: &Settings,
+    session: &str,
+    request: &RecordRequest,
+    context: &Context<'_>,
+) -> Result<Recorded, RecordError> {
+    let same = RecordRequest { idempotency_key: None, ..request.clone() };
+    match complete(registry, settings, session, &same, context) {
+        Err(
+            RecordError::SessionEnded { .. }
+            | RecordError::CompletedWith { .. }
+            | RecordError::CompletedWithout { .. },
+        ) => complete_anew(registry, settings, session, request, context),
+        result => result,
+    }
+}
+
 fn digest(path: &Path, exclude: &[String]) -> Result<Option<Sha256>, CliError> {
     let mut input = Input::new(path);
     input.exclude = exclude.to_vec();
@@ -191,26 +259,40 @@ pub(crate) struct Pending {
     pub(crate) session: Option<String>,
     /// Why it was not recorded when it ended.
     pub(crate) problem: Option<String>,
-    /// Why it cannot be recorded now, as far as that was looked at.
+    /// Why it cannot be recorded now, if that was tried.
     pub(crate) obstacle: Option<String>,
 }
 
-/// The sessions that wait to be recorded; with `look`, whether their files are still the same.
-pub(crate) fn pending(global: &Global, look: bool) -> Result<Vec<Pending>, CliError> {
+/// The sessions that wait to be recorded. With `attempt`, recording each is tried without writing anything.
+pub(crate) fn pending(
+    global: &Global,
+    attempt: bool,
+    output: &Output,
+) -> Result<Vec<Pending>, CliError> {
+    let safe = |error: CliError| redaction::without_assigned(&error.message);
     let one = |path: PathBuf| match read(&path) {
         Ok(spooled) => {
-            let checked = if look { spooled.check_files() } else { Ok(()) };
+            let possible = || {
+                spooled.check_files()?;
+                spooled.recover(&path, global, output, true)
+            };
+            let obstacle = if attempt { possible().err().map(safe) } else { None };
             let model = spooled.spec["model"].as_str().map(str::to_owned);
-            let (session, problem) = (spooled.session, Some(spooled.problem));
-            let obstacle = checked.err().map(|error| error.message);
-            Pending { path, model, session, problem, obstacle }
+            let problem = Some(redaction::without_assigned(&spooled.problem));
+            Pending { model, session: spooled.session.clone(), problem, obstacle, path }
         }
         Err(error) => {
-            let obstacle = Some(error.message);
+            let obstacle = Some(safe(error));
             Pending { path, model: None, session: None, problem: None, obstacle }
         }
     };
     Ok(waiting(global)?.into_iter().map(one).collect())
+}
+
+/// The ids of sessions that were started and wait to be recorded.
+pub(crate) fn waiting_sessions(global: &Global) -> Vec<String> {
+    let paths = waiting(global).unwrap_or_default();
+    paths.iter().filter_map(|path| read(path).ok()?.session).collect()
 }
 
 /// The files with sessions that wait to be recorded.
@@ -246,8 +328,9 @@ fn read(path: &Path) -> Result<Spooled, CliError> {
 fn recover_one(path: &Path, global: &Global, output: &Output) -> Result<String, CliError> {
     let spooled = read(path)?;
     spooled.check_files().map_err(in_file(path))?;
-    let recorded = spooled.recover(path, global, output).map_err(in_file(path))?;
+    let recorded = spooled.recover(path, global, output, false).map_err(in_file(path))?;
     files::remove(path)?;
+    warn(recorded.as_ref().map_or(&[], |recorded| &recorded.warnings), output);
     Ok(match recorded {
         Some(Recorded { model, version: Some(number), .. }) => {
             format!("recorded {model}@{number}, late")

@@ -68,7 +68,8 @@ pub(crate) fn run(args: &DoctorArgs, global: &Global, output: &mut Output) -> Re
         };
         Ok(examine(&registry, loaded.as_ref().map_err(|error| error.message.as_str())))
     })?;
-    let pending = pending(global, args.recover)?;
+    let attempt = args.recover && args.dry_run.dry_run;
+    let pending = pending(global, attempt, output)?;
     if !pending.is_empty() {
         let detail = format!(
             "{} could not be recorded at the end; `lineage doctor --recover` does it now",

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
+use lineage_core::environment::Capture;
 use lineage_core::events::{Parameter, Run};
 use lineage_core::files::reason;
 use lineage_core::names::ModelName;
@@ -11,6 +12,7 @@ use lineage_core::record::{
     RecordRequest, Recorded, Warning, metrics_from_json, parameters_from_json, policy,
 };
 use lineage_core::session::{Told, complete, fail, start};
+use lineage_core::settings::Settings;
 
 use crate::args::{DryRun, Global};
 use crate::child;
@@ -80,6 +82,7 @@ pub(crate) fn run(
         Err(error) if args.best_effort => {
             let message = format!("the session is not recorded yet: {}", error.message);
             output.warning(&message);
+            request.capture = captured(args, &request, global, output);
             None
         }
         Err(error) => return Err(error),
@@ -144,6 +147,32 @@ fn begin(
         warn(&told.warnings, output);
         Ok(told.session)
     })
+}
+
+/// What a session ran with that could not be started. Without a registry, as for one that would be made in
+/// the working directory.
+fn captured(
+    args: &RunArgs,
+    request: &RecordRequest,
+    global: &Global,
+    output: &Output,
+) -> Option<Capture> {
+    let capture = || {
+        let layout = settings::layout_for(global, &settings::working_directory()?)?;
+        let settings = Settings::load(&layout.settings()).unwrap_or_default();
+        let command = Some(args.command.as_slice());
+        args.capture.capture(named_in(request), command, &settings, &layout)
+    };
+    match capture() {
+        Ok((capture, warnings)) => {
+            warn(&warnings, output);
+            capture
+        }
+        Err(error) => {
+            output.warning(&format!("the environment is not captured: {}", error.message));
+            None
+        }
+    }
 }
 
 fn end_failed(

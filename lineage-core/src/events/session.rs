@@ -157,7 +157,7 @@ pub struct Series {
 /// What someone else's files say of a session; nothing of it was checked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Claims {
-    /// Who claims it: `adopt`, `mlflow`, `dvc` or `gto`.
+    /// Who claims it: `adopt`, `mlflow`, `dvc`, `gto` or `spool`.
     pub source: String,
     /// When the session was run, or the artifact made.
     pub created: Option<crate::context::Timestamp>,

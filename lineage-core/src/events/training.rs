@@ -15,7 +15,7 @@ pub struct SessionStarted {
     /// What is known from the beginning.
     #[serde(flatten)]
     pub facts: SessionFacts,
-    /// The key by which it is found again, unique per model; that of an import.
+    /// The key by which a repeated start finds it again, unique per model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::args::{Global, LimitArg};
 use crate::error::CliError;
 use crate::output::Output;
+use crate::spool::waiting_sessions;
 use crate::{render, settings};
 
 /// List sessions that were started step by step or by `lineage run`, newest first
@@ -68,10 +69,19 @@ pub(crate) fn run(args: &ListArgs, global: &Global, output: &mut Output) -> Resu
         })
     })?;
     output.stream("lineage.session/1", &lines, |line| line.session.clone(), || text(&lines))?;
-    if lines.iter().any(|line| line.state == TrainingState::Open) {
+    let open: Vec<&Line> = lines.iter().filter(|l| l.state == TrainingState::Open).collect();
+    let waiting = if open.is_empty() { Vec::new() } else { waiting_sessions(global) };
+    if open.iter().any(|line| !waiting.contains(&line.session)) {
         output.hint(
             "of an open session that does not run any more: `lineage session fail --session ID --reason TEXT`",
         );
+    }
+    if let Some(line) = open.iter().find(|line| waiting.contains(&line.session)) {
+        output.hint(&format!(
+            "session {} has ended and waits to be recorded; do not fail it: `lineage doctor` says why, \
+             `lineage doctor --recover` records it",
+            line.session
+        ));
     }
     Ok(())
 }
