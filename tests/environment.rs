@@ -237,6 +237,19 @@ fn packages_lock_files_and_processors_are_captured() {
 }
 
 #[test]
+fn the_container_is_named_or_said_not_to_show_its_id() {
+    let env = repository();
+    let shown = recorded(&env, &[]);
+    let container = &shown["environment"]["container"];
+    let marked = ["/.dockerenv", "/run/.containerenv"].iter().any(|path| fs::exists(path).unwrap());
+    match (container.as_str(), container["unavailable"].as_str()) {
+        (Some(id), None) => assert_eq!(id.len(), 64, "{container}"),
+        (None, Some(reason)) => assert!(marked && reason.contains("its id"), "{container}"),
+        _ => assert!(container.is_null() && !marked, "{container}"),
+    }
+}
+
+#[test]
 fn a_planted_secret_is_nowhere() {
     let env = repository();
     let secret = "hunter2hunter2";

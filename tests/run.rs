@@ -96,22 +96,56 @@ fn a_program_that_may_not_be_executed_is_said_and_fails_the_session() {
 
 #[test]
 fn signals_are_passed_on() {
-    let env = project();
-    let script = "trap 'echo heard; exit 5' TERM; touch ready; while :; do sleep 0.05; done";
-    let mut command = env.command(&["run", "fraud", "--", "sh", "-c", script]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let begun = Instant::now();
-    while !env.path("ready").exists() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "the program did not start");
-        std::thread::sleep(Duration::from_millis(5));
+    use std::os::unix::process::CommandExt as _;
+
+    use rustix::process::{Pid, Signal, kill_process};
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+        let env = project();
+        let script =
+            "trap 'echo heard; exit 5' TERM INT HUP; touch ready; while :; do sleep 0.05; done";
+        let mut command = env.command(&["run", "fraud", "--", "sh", "-c", script]);
+        // Away from a terminal, whose keyboard would reach the program by itself.
+        command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let begun = Instant::now();
+        while !env.path("ready").exists() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "the program did not start");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(5));
+        let mut said = String::new();
+        std::io::Read::read_to_string(child.stdout.as_mut().unwrap(), &mut said).unwrap();
+        assert_eq!(said, "heard\n");
+        assert_eq!(sessions(&env)[0]["reason"], "the program ended with exit status 5");
     }
-    let pid = rustix::process::Pid::from_child(&child);
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(5));
-    let mut said = String::new();
-    std::io::Read::read_to_string(child.stdout.as_mut().unwrap(), &mut said).unwrap();
-    assert_eq!(said, "heard\n");
-    assert_eq!(sessions(&env)[0]["reason"], "the program ended with exit status 5");
+}
+
+#[test]
+fn a_secret_on_the_command_line_of_a_program_is_nowhere() {
+    let env = project();
+    let secret = "hunter2hunter2";
+    let given = [format!("--password={secret}"), format!("API_TOKEN={secret}")];
+    let run = ["run", "fraud", "--environment", "auto", "--artifact", "m.bin", "--"];
+    for program in [
+        ["sh", "-c", "echo trained > m.bin", "train.py"],
+        ["sh", "-c", "exit 3", "train.py"],
+        ["no-such-program", "-c", "", "train.py"],
+    ] {
+        let given = given.iter().map(String::as_str).chain(["--password", secret]);
+        let arguments: Vec<&str> = run.into_iter().chain(program).chain(given).collect();
+        for more in [&[][..], &["--json"]] {
+            let ran = env.run(&[more, &arguments].concat());
+            assert!(!format!("{ran}").contains("hunter2"), "{ran}");
+        }
+    }
+    let command = &env.json(&["show", "fraud@1"], "lineage.show/1")["environment"]["command"];
+    assert_eq!(command[4], "--password=[removed]", "{command}");
+    for (path, bytes) in env.files() {
+        let found = bytes.windows(7).any(|window| window == b"hunter2");
+        assert!(!found, "{}", path.display());
+    }
+    assert!(env.path("metadata.json").exists());
 }
 
 #[test]
