@@ -161,7 +161,7 @@ fn what_was_given_stays_and_what_ended_has_ended() {
     env.verifies();
 }
 
-/// Tells a session more each time when everything is hashed and stored, and counts the hashing.
+/// Tells a session more when everything is hashed and stored for the first time, and counts the hashing.
 struct Teller {
     steps: Mutex<Vec<Command>>,
     hashed: AtomicU64,
@@ -172,9 +172,10 @@ impl Observer for Teller {
         match step {
             Step::Hashed => drop(self.hashed.fetch_add(1, Ordering::Relaxed)),
             Step::ObjectsStored => {
-                let Some(mut command) = self.steps.lock().unwrap().pop() else { return };
-                let output = command.output().unwrap();
-                assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+                for mut command in self.steps.lock().unwrap().drain(..) {
+                    let output = command.output().unwrap();
+                    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+                }
             }
             _ => {}
         }
@@ -221,21 +222,29 @@ fn what_is_told_while_a_session_completes_is_in_its_version() {
     env.write("valid.csv", "id,amount\n3,4.5\n");
     let many: String = (1..=100).map(|n| format!("{{\"step\": {n}, \"loss\": {n}}}\n")).collect();
     env.write("metrics.ndjson", many);
-    let steps = [
-        &["metric", "--file", "metrics.ndjson"][..],
-        &["data", "validation=valid.csv"],
-        &["metric", "test.auc=0.93"],
-    ];
-    let (recorded, hashed) = complete_while_told(&env, &id, Some("model.bin"), &steps);
-    assert_eq!((recorded.version, recorded.changed, hashed), (Some(1), true, 1));
-    let metadata = env.json(&["show", "fraud@1"], "lineage.show/1")["metadata"].clone();
-    assert_eq!(metadata["metrics"][0]["value"], 100);
-    assert_eq!(metadata["metrics"][1]["value"], 0.93);
-    assert_eq!(metadata["series"][0]["points"], 100);
-    assert_eq!(metadata["datasets"][1]["role"], "validation");
-    assert_eq!(env.read("metadata.json").matches("0.93").count(), 1);
-    let found = env.json(&["search", "metric.test.auc > 0.9"], "lineage.search/1");
-    assert_eq!(found["version"], 1);
+    let metrics = [&["metric", "--file", "metrics.ndjson"][..], &["metric", "test.auc=0.93"]];
+    let data = [&["data", "validation=valid.csv"][..]];
+    for (number, steps) in [(1, metrics.to_vec()), (2, [&metrics[..], &data].concat())] {
+        let id = match number {
+            1 => id.clone(),
+            _ => {
+                let start = ["session", "start", "fraud", "--data", "training=train.csv", "-q"];
+                env.run(&start).ok().stdout.trim().to_owned()
+            }
+        };
+        let (recorded, hashed) = complete_while_told(&env, &id, Some("model.bin"), &steps);
+        assert_eq!((recorded.version, recorded.changed, hashed), (Some(number), true, 1));
+        let reference = format!("fraud@{number}");
+        let metadata = env.json(&["show", &reference], "lineage.show/1")["metadata"].clone();
+        assert_eq!(metadata["metrics"][0]["value"], 100);
+        assert_eq!(metadata["metrics"][1]["value"], 0.93);
+        assert_eq!(metadata["series"][0]["points"], 100);
+        assert_eq!(metadata["datasets"].as_array().unwrap().len() as u64, number);
+        let written = recorded.metadata_path.unwrap();
+        assert_eq!(env.read(&written).matches("0.93").count(), 1);
+    }
+    let found = env.json_lines(&["search", "metric.test.auc > 0.9"], "lineage.search/1");
+    assert_eq!(found.len(), 2);
     env.verifies();
     // Another artifact is another matter: it is hashed.
     let (env, id) = open();

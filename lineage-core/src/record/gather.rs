@@ -49,6 +49,16 @@ impl Gathered {
         request: &RecordRequest,
         begun: Option<&Begun>,
     ) -> Result<Gathered, RecordError> {
+        self.retell(request, begun)?;
+        Ok(self)
+    }
+
+    /// Takes over what the request and the session say now.
+    pub(super) fn retell(
+        &mut self,
+        request: &RecordRequest,
+        begun: Option<&Begun>,
+    ) -> Result<(), RecordError> {
         self.datasets.retain(|dataset| !dataset.found_before);
         let before = begun.into_iter().flat_map(|begun| begun.datasets.iter().cloned());
         self.datasets.extend(before.map(GatheredDataset::found_before));
@@ -60,7 +70,7 @@ impl Gathered {
         let environment = request.capture.as_ref().map(|capture| capture.environment.to_bytes());
         self.environment =
             environment.transpose().map_err(EntryError::from).map_err(StoreError::from)?;
-        Ok(self)
+        Ok(())
     }
 }
 
@@ -377,6 +387,5 @@ pub(crate) fn store_bytes(
         kept.push(objects::temporary(layout, bytes, context)?);
     }
     objects::put(layout, kept, context)?;
-    context.observer.step(Step::ObjectsStored);
     Ok(())
 }

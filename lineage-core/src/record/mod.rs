@@ -22,7 +22,7 @@ use serde::{Serialize, Serializer};
 pub(crate) use self::gather::{Gathered, gather, store_bytes};
 use self::place::{MetadataTarget, metadata_target};
 pub(crate) use self::warnings::{datasets as table_warnings, secrets as secret_warnings};
-use crate::context::Context;
+use crate::context::{Context, Step};
 use crate::digest::{Kind, Sha256};
 use crate::events::{
     DatasetUse, EntryError, Event, Hashed, Payload, SessionCompleted, VersionRecord,
@@ -124,7 +124,8 @@ pub fn record(
     request: &RecordRequest,
     context: &Context<'_>,
 ) -> Result<Recorded, RecordError> {
-    record_told(registry, settings, request.dry_run, |_| Ok((request.clone(), None)), context)
+    let mut known = |_: &Reader<'_>, _| Ok(Some((request.clone(), None)));
+    record_known(registry, settings, request.dry_run, &mut known, context)
 }
 
 /// A session that was started before, and is now recorded as a whole.
@@ -136,47 +137,57 @@ pub(crate) struct Begun {
     pub(crate) datasets: Vec<DatasetUse>,
 }
 
-/// As [`record`], what `told` says. Of a session that was started before, that is all that is known of it,
-/// and it is asked again when more was said meanwhile; nothing is hashed again for that.
-pub(crate) fn record_told(
+/// What is known of a session that is to be recorded as a whole. It is asked once more when the session was
+/// told more meanwhile; none when that would take hashing, which the second argument may forbid.
+type Known<'a> = &'a mut dyn FnMut(
+    &Reader<'_>,
+    bool,
+) -> Result<Option<(RecordRequest, Option<Begun>)>, RecordError>;
+
+/// As [`record`], what `known` says. Nothing that is said of the session before the transaction is left out,
+/// and nothing is hashed again for it.
+pub(crate) fn record_known(
     registry: &mut Registry,
     settings: &Settings,
     dry_run: bool,
-    mut told: impl FnMut(&Registry) -> Result<(RecordRequest, Option<Begun>), RecordError>,
+    known: Known<'_>,
     context: &Context<'_>,
 ) -> Result<Recorded, RecordError> {
     let in_flight = if dry_run { None } else { Some(owed::enter(registry, settings, context)?) };
     let unrepaired = in_flight.as_ref().map_or(&[][..], |flight| &flight.unrepaired);
     let settled = in_flight.as_ref().map_or(&[][..], |flight| &flight.settled);
-    let mut before = None;
+    let mut before: Option<Whole> = None;
     loop {
-        let (mut request, begun) = told(registry)?;
+        let Some((mut request, begun)) = registry.read(|reader| known(reader, true))? else {
+            continue;
+        };
         request.normalise()?;
-        let mut gathered = match before.take() {
-            Some((earlier, gathered)) if same_files(&earlier, &request) => {
-                Gathered::retold(gathered, &request, begun.as_ref())?
+        let gathered = match before.take() {
+            Some(whole) if same_files(&whole.request, &request) => {
+                whole.gathered.retold(&request, begun.as_ref())?
             }
             _ => gather(registry, settings, &request, begun.as_ref(), context)?,
         };
+        let mut whole = Whole { request, begun, gathered };
+        let Whole { request, begun, gathered } = &mut whole;
         // What is taken over was trained under no policy of ours, and cannot be trained otherwise any
         // more. What we ran ourselves is not taken over, even when it is recorded late.
         if begun.is_some() || request.claims.is_none() || request.run.is_some() {
-            policy(settings, &request, gathered.datasets.len())?;
+            policy(settings, request, gathered.datasets.len())?;
         }
-        let (twins, mut warnings) = warnings::of(registry, &request, &gathered, unrepaired)?;
+        let (twins, mut warnings) = warnings::of(registry, request, gathered, unrepaired)?;
         let metadata = match &gathered.artifact {
-            Some(artifact) => Some(registry.read(|r| metadata_target(r, &request, artifact))?),
+            Some(artifact) => Some(registry.read(|r| metadata_target(r, request, artifact))?),
             None => None,
         };
-        let begun = begun.as_ref();
         if request.dry_run {
-            let plan = Plan { request: &request, gathered: &gathered, begun, metadata: &metadata };
+            let plan = whole.plan(&metadata);
             return preview(registry, settings, &plan, (twins, warnings), context);
         }
-        store_bytes(registry.layout(), &request, &mut gathered, context)?;
-        let plan = Plan { request: &request, gathered: &gathered, begun, metadata: &metadata };
-        match append(registry, settings, &plan, settled, context)? {
-            Outcome::Told => before = Some((request, gathered)),
+        store_bytes(registry.layout(), request, gathered, context)?;
+        context.observer.step(Step::ObjectsStored);
+        match append(registry, settings, &mut whole, known, (&metadata, settled), context)? {
+            Outcome::Told => before = Some(whole),
             Outcome::Earlier(earlier) => {
                 return earlier_result(registry, &earlier, twins, warnings);
             }
@@ -185,6 +196,47 @@ pub(crate) fn record_told(
                 return Ok(result(&details, session, true, twins, warnings));
             }
         }
+    }
+}
+
+/// Everything about a session but for what the transaction decides.
+struct Whole {
+    request: RecordRequest,
+    begun: Option<Begun>,
+    gathered: Gathered,
+}
+
+impl Whole {
+    fn plan<'a>(&'a self, metadata: &'a Option<MetadataTarget>) -> Plan<'a> {
+        let Whole { request, begun, gathered } = self;
+        Plan { request, gathered, begun: begun.as_ref(), metadata }
+    }
+
+    /// Whether the session was told more since it was read. One that has ended is an error.
+    fn is_behind(&self, reader: &Reader<'_>) -> Result<bool, RecordError> {
+        match self.begun.as_ref().and_then(|begun| begun.open.as_ref()) {
+            None => Ok(false),
+            Some((session, last_seq)) => Ok(must_be_open(reader, session)?.last_seq != *last_seq),
+        }
+    }
+
+    /// Takes in what the session was told; false when that would take hashing. Called inside the transaction,
+    /// where nobody can tell it more.
+    fn catch_up(
+        &mut self,
+        reader: &Reader<'_>,
+        known: Known<'_>,
+        context: &Context<'_>,
+    ) -> Result<bool, RecordError> {
+        let Some((mut request, begun)) = known(reader, false)? else { return Ok(false) };
+        request.normalise()?;
+        if !same_files(&self.request, &request) {
+            return Ok(false);
+        }
+        self.gathered.retell(&request, begun.as_ref())?;
+        store_bytes(reader.layout(), &request, &mut self.gathered, context)?;
+        (self.request, self.begun) = (request, begun);
+        Ok(true)
     }
 }
 
@@ -197,18 +249,18 @@ fn same_files(left: &RecordRequest, right: &RecordRequest) -> bool {
 fn append(
     registry: &mut Registry,
     settings: &Settings,
-    plan: &Plan<'_>,
-    settled: &[OwedFile],
+    whole: &mut Whole,
+    known: Known<'_>,
+    (metadata, settled): (&Option<MetadataTarget>, &[OwedFile]),
     context: &Context<'_>,
 ) -> Result<Outcome, RecordError> {
-    let Plan { request, gathered, begun, metadata } = *plan;
     registry.write(context, |writer| {
         writer.settle(settled)?;
-        if let Some((session, last_seq)) = begun.and_then(|begun| begun.open.as_ref())
-            && must_be_open(writer, session)?.last_seq != *last_seq
-        {
+        if whole.is_behind(writer)? && !whole.catch_up(writer, known, context)? {
             return Ok(Outcome::Told);
         }
+        let plan = whole.plan(metadata);
+        let Plan { request, gathered, .. } = plan;
         if let Some(earlier) = check_repetition(writer, settings, request, gathered)? {
             return Ok(Outcome::Earlier(Box::new(earlier)));
         }
@@ -216,7 +268,7 @@ fn append(
             Some(_) => writer.latest_version(&request.model)?.map_or(1, |v| v.number + 1),
             None => 0,
         };
-        let (session, details) = event(plan, number, context);
+        let (session, details) = event(&plan, number, context);
         let event = Event::SessionCompleted(Box::new(details.clone()));
         let appended = writer.append(&event, Some(&session))?;
         let mut owed = None;
@@ -280,7 +332,7 @@ enum Outcome {
         owed: Option<OwedFile>,
     },
     Earlier(Box<SessionRow>),
-    /// More was said of the session since it was read.
+    /// Files were named to the session since it was read, which are to be hashed first.
     Told,
 }
 

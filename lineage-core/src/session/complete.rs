@@ -13,10 +13,10 @@ use crate::fingerprint::{FingerprintError, Input, Readings, fingerprint_unless_k
 use crate::layout::Layout;
 use crate::objects::{self, ObjectError};
 use crate::record::{
-    Begun, RecordError, RecordRequest, Recorded, Warning, must_be_open, record_told,
+    Begun, RecordError, RecordRequest, Recorded, Warning, must_be_open, record_known,
 };
 use crate::settings::Settings;
-use crate::store::{Cache, Registry, TrainingRow, TrainingState};
+use crate::store::{Cache, Reader, Registry, TrainingRow, TrainingState};
 
 /// Records an open session as a whole, with what `request` adds to it, as [`crate::record::record`]
 /// does. Data that is another by now is recorded as it was, and a warning says so. A session that was
@@ -33,15 +33,16 @@ pub fn complete(
         return repeated(registry, settings, session, request, context);
     }
     let mut seen = Seen::default();
-    let told = |registry: &Registry| {
-        let (row, known) = registry.read(|reader| {
-            Ok::<_, RecordError>((must_be_open(reader, session)?, known(reader, session)?))
-        })?;
-        let whole = seen.whole(registry, &row, &known, request, context)?;
+    let mut whole = |reader: &Reader<'_>, may_hash: bool| {
+        let (row, known) = (must_be_open(reader, session)?, known(reader, session)?);
+        if !may_hash && known.datasets.len() > seen.datasets.len() {
+            return Ok(None);
+        }
+        let whole = seen.whole(reader.layout(), &row, &known, request, context)?;
         let open = Some((session.to_owned(), row.last_seq));
-        Ok((whole, Some(Begun { open, datasets: seen.datasets.clone() })))
+        Ok(Some((whole, Some(Begun { open, datasets: seen.datasets.clone() }))))
     };
-    let mut recorded = record_told(registry, settings, request.dry_run, told, context)?;
+    let mut recorded = record_known(registry, settings, request.dry_run, &mut whole, context)?;
     recorded.warnings.append(&mut seen.changes);
     Ok(recorded)
 }
@@ -56,19 +57,17 @@ pub fn complete_anew(
     context: &Context<'_>,
 ) -> Result<Recorded, RecordError> {
     let mut seen = Seen::default();
-    let told = |registry: &Registry| {
-        let (row, known) = registry.read(|reader| {
-            let row = reader.training(ended)?;
-            let row = row.ok_or_else(|| RecordError::NoSession(ended.to_owned()))?;
-            Ok::<_, RecordError>((row, known(reader, ended)?))
-        })?;
-        let mut whole = seen.whole(registry, &row, &known, request, context)?;
+    let mut whole = |reader: &Reader<'_>, _| {
+        let row = reader.training(ended)?;
+        let row = row.ok_or_else(|| RecordError::NoSession(ended.to_owned()))?;
+        let known = known(reader, ended)?;
+        let mut whole = seen.whole(reader.layout(), &row, &known, request, context)?;
         let facts = BTreeMap::from([("session".to_owned(), ended.to_owned())]);
         let created = Some(row.started);
         whole.claims = Some(Claims { source: "spool".to_owned(), created, facts });
-        Ok((whole, Some(Begun { open: None, datasets: seen.datasets.clone() })))
+        Ok(Some((whole, Some(Begun { open: None, datasets: seen.datasets.clone() }))))
     };
-    let mut recorded = record_told(registry, settings, request.dry_run, told, context)?;
+    let mut recorded = record_known(registry, settings, request.dry_run, &mut whole, context)?;
     recorded.warnings.append(&mut seen.changes);
     let message = format!("the session {ended} had ended otherwise; this is another");
     recorded.warnings.push(Warning { code: "session-anew", message });
@@ -86,17 +85,17 @@ impl Seen {
     /// The request to record a session as a whole. Data that was seen before is not looked at again.
     fn whole(
         &mut self,
-        registry: &Registry,
+        layout: &Layout,
         row: &TrainingRow,
         known: &SessionFacts,
         more: &RecordRequest,
         context: &Context<'_>,
     ) -> Result<RecordRequest, RecordError> {
-        let mut request = merged(registry, row, known, more)?;
+        let mut request = merged(layout, row, known, more)?;
         request.started = Some(row.started);
-        request.capture = captured(registry, known)?.or(request.capture);
+        request.capture = captured(layout, known)?.or(request.capture);
         let later = known.datasets.iter().skip(self.datasets.len()).cloned().collect();
-        let (mut datasets, mut changes) = look_again(registry, later, request.cache, context)?;
+        let (mut datasets, mut changes) = look_again(layout, later, request.cache, context)?;
         self.datasets.append(&mut datasets);
         self.changes.append(&mut changes);
         Ok(request)
@@ -104,9 +103,9 @@ impl Seen {
 }
 
 /// What was captured when the session started.
-fn captured(registry: &Registry, known: &SessionFacts) -> Result<Option<Capture>, RecordError> {
+fn captured(layout: &Layout, known: &SessionFacts) -> Result<Option<Capture>, RecordError> {
     let Some(payload) = known.environment else { return Ok(None) };
-    let bytes = objects::read(registry.layout(), &payload.sha256)?;
+    let bytes = objects::read(layout, &payload.sha256)?;
     let environment = Environment::parse(&bytes)
         .ok_or(RecordError::Object(ObjectError::Damaged(payload.sha256)))?;
     Ok(Some(Capture { environment, code: known.code.clone(), patch: None }))
@@ -114,14 +113,13 @@ fn captured(registry: &Registry, known: &SessionFacts) -> Result<Option<Capture>
 
 /// The request to record a session of which so much is known, and `more`.
 fn merged(
-    registry: &Registry,
+    layout: &Layout,
     row: &TrainingRow,
     known: &SessionFacts,
     more: &RecordRequest,
 ) -> Result<RecordRequest, RecordError> {
     let mut request = more.clone();
     request.model = row.model.clone();
-    let layout = registry.layout();
     let named: Option<PathBuf> = known.artifact.as_deref().map(|path| layout.absolute(path));
     request.artifact = request.artifact.or(named);
     for parameter in &known.params {
@@ -199,12 +197,11 @@ fn leave_out_known(
 
 /// Hashes data of a session once more, so that a change during the training is seen.
 fn look_again(
-    registry: &Registry,
+    layout: &Layout,
     mut datasets: Vec<DatasetUse>,
     cache: bool,
     context: &Context<'_>,
 ) -> Result<(Vec<DatasetUse>, Vec<Warning>), RecordError> {
-    let layout = registry.layout();
     let cache = cache.then(|| Cache::open(layout, context)).flatten();
     let readings = cache.as_ref().map(|cache| cache as &dyn Readings);
     let mut warnings = Vec::new();

@@ -1,6 +1,6 @@
 //! From a request to the facts of an entry, and from facts to the points of metrics.
 
-use crate::context::Context;
+use crate::context::{Context, Step};
 use crate::events::{MetricValue, Payload, Point, Series, SessionFacts};
 use crate::layout::Layout;
 use crate::names::MetricName;
@@ -44,6 +44,7 @@ pub(super) fn find(
     warnings.append(&mut secret_warnings(&request));
     if !request.dry_run {
         store_bytes(registry.layout(), &request, &mut gathered, context)?;
+        context.observer.step(Step::ObjectsStored);
     }
     let facts = SessionFacts {
         datasets: gathered.datasets.into_iter().map(|dataset| dataset.used).collect(),
