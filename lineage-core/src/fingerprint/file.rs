@@ -134,6 +134,8 @@ impl<'a> Copies<'a> {
 pub(super) struct Task {
     pub(super) path: PathBuf,
     pub(super) keep: bool,
+    /// Whether its rows are read at the same time.
+    pub(super) table: bool,
 }
 
 /// What reading a file gave.
@@ -322,7 +324,7 @@ fn read_once(
         observer.read_bytes(count as u64);
         Ok(count)
     };
-    let sha256 = if before.size_bytes < OVERLAP_BYTES_MIN {
+    let sha256 = if before.size_bytes < OVERLAP_BYTES_MIN || task.table {
         hash_here(&mut next, buffer)?
     } else {
         hash_beside(&mut next)?
@@ -340,7 +342,8 @@ fn read_once(
 }
 
 /// Files from this size on are hashed by a thread of their own while the next bytes are read (and
-/// copied, and scanned): hashing is the slowest part, and one stream cannot use two cores for it.
+/// copied): hashing is the slowest part, and one stream cannot use two cores for it. Where the rows of the
+/// file keep all cores busy anyway, one thread does both, and hashes bytes that are still in its cache.
 const OVERLAP_BYTES_MIN: u64 = 4 * 1024 * 1024;
 
 /// How many buffers go back and forth between reading and hashing.

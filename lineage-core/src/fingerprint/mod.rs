@@ -153,7 +153,7 @@ pub fn hash_file(
     path: &Path,
     observer: &dyn Observer,
 ) -> Result<FileFingerprint, FingerprintError> {
-    let task = file::Task { path: path.to_owned(), keep: false };
+    let task = file::Task { path: path.to_owned(), keep: false, table: false };
     let mut read = file::read_all(&[task], None, None, observer)?;
     Ok(read.remove(0).fingerprint)
 }
@@ -171,10 +171,12 @@ pub(crate) fn fingerprint_keeping(
         if file::kind_of(&input.path)? == Kind::Directory {
             let walk = directory::walk(input)?;
             let files = walk.files.iter().map(|file| file.absolute.clone());
-            tasks.extend(files.map(|path| file::Task { path, keep: input.keep }));
+            let table = input.table.as_ref().is_some_and(|t| t.partitioning != Partitioning::None);
+            tasks.extend(files.map(|path| file::Task { path, keep: input.keep, table }));
             walks.push(Some(walk));
         } else {
-            tasks.push(file::Task { path: input.path.clone(), keep: input.keep });
+            let table = input.table.is_some() && TableFormat::of_path(&input.path).is_some();
+            tasks.push(file::Task { path: input.path.clone(), keep: input.keep, table });
             walks.push(None);
         }
     }
