@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use lineage_core::context::{Actor, ActorSource, Context, Identity, Silent, Timestamp};
+use lineage_core::digest::Hasher;
 use lineage_core::events::{Entry, Event, Metric, MetricValue};
 use lineage_core::fingerprint::{Input, fingerprint, hash_file};
 use lineage_core::layout::Layout;
@@ -38,6 +39,24 @@ fn reading(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(FILES as u64));
     group.bench_function("directory of 1,000 small files", |b| {
         b.iter(|| fingerprint(&[Input::new(&many)], &Silent).unwrap());
+    });
+}
+
+/// Two streams one after the other, and by turns.
+fn hashing(criterion: &mut Criterion) {
+    const STREAM_BYTES: usize = 64 * 1024;
+    let streams = [vec![1; STREAM_BYTES], vec![2; STREAM_BYTES]];
+    let mut group = criterion.benchmark_group("two streams of SHA-256");
+    group.throughput(Throughput::Bytes(2 * STREAM_BYTES as u64));
+    let mut hashers = [Hasher::new(), Hasher::new()];
+    group.bench_function("one after the other", |b| {
+        b.iter(|| hashers.iter_mut().zip(&streams).for_each(|(h, bytes)| h.update(bytes)));
+    });
+    group.bench_function("together", |b| {
+        b.iter(|| {
+            let bytes = streams.iter().map(Vec::as_slice);
+            Hasher::update_together(hashers.iter_mut().zip(bytes));
+        });
     });
 }
 
@@ -119,5 +138,5 @@ fn recorded(project: &Path, context: &Context<'_>) -> (Registry, Entry) {
     (registry, entry.map_err(|error: StoreError| error).unwrap())
 }
 
-criterion_group!(benches, reading, writing);
+criterion_group!(benches, reading, hashing, writing);
 criterion_main!(benches);
