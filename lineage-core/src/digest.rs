@@ -101,7 +101,7 @@ impl Hasher {
     ///
     /// Two streams take their blocks by turns. A block of one does not depend on one of the other, so
     /// that a processor with instructions for SHA-256, which mostly waits for their results, works at
-    /// both at once and needs seven tenths of the time.
+    /// both at once and needs three quarters of the time.
     pub fn update_together<'a>(streams: impl Iterator<Item = (&'a mut Hasher, &'a [u8])>) {
         let mut aligned = streams.map(|(hasher, bytes)| {
             let missing = (BLOCK_BYTES - hasher.begun_bytes) % BLOCK_BYTES;
