@@ -6,7 +6,7 @@ use super::data::{DataDifference, Known};
 use super::table::TableDifference;
 use super::{DiffError, DiffOptions};
 use crate::context::Observer;
-use crate::digest::Kind;
+use crate::digest::{Hasher, Kind};
 use crate::fingerprint::{ContentError, FingerprintError, Rows, Table};
 use crate::table::{BLOCK_ROWS, ColumnGrid, TableError};
 
@@ -74,10 +74,12 @@ fn leaves_of(
         let batch = batch.slice(0, batch.num_rows().min(left));
         left -= batch.num_rows();
         let mut pairs: Vec<_> = grids.iter_mut().zip(batch.columns()).collect();
-        ColumnGrid::push(&mut pairs).map_err(|(place, problem)| TableError::Cell {
-            column: table.digest.columns[place].name.clone(),
-            problem,
-        })?;
+        ColumnGrid::push(&mut pairs, &mut Hasher::update_together).map_err(
+            |(place, problem)| TableError::Cell {
+                column: table.digest.columns[place].name.clone(),
+                problem,
+            },
+        )?;
         if left == 0 {
             break;
         }

@@ -13,6 +13,7 @@ use parquet::errors::ParquetError;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::along::Along;
 use super::file::{self, Stat};
 use super::parallel::{Decoded, Hashed, Job};
 use super::readings::{FileState, Readings};
@@ -249,7 +250,7 @@ pub(super) fn read(
     path: &Path,
     options: &TableOptions,
     readings: Option<&dyn Readings>,
-    observer: &dyn Observer,
+    along: &Along<'_>,
 ) -> Option<Outcome> {
     let (format, compression) = TableFormat::of_path(path)?;
     let metadata = std::fs::metadata(path).ok();
@@ -262,7 +263,7 @@ pub(super) fn read(
         return Some(Outcome { table: Ok(table), stat: before });
     }
     let inspect = || std::fs::metadata(path).ok().as_ref().map(file::stat);
-    let table = table(path, (format, compression), options, observer);
+    let table = table(path, (format, compression), options, along);
     let stat = before.filter(|before| inspect().as_ref() == Some(before));
     Some(Outcome { table, stat })
 }
@@ -271,27 +272,27 @@ fn table(
     path: &Path,
     (format, compression): (TableFormat, Compression),
     options: &TableOptions,
-    observer: &dyn Observer,
+    along: &Along<'_>,
 ) -> Result<Table, ContentError> {
     let open = || -> Result<File, ContentError> {
         Ok(files::open_to_read(path).map_err(FileError::io("read", path))?)
     };
     let decompressed = || -> Result<Box<dyn io::Read + Send>, ContentError> {
-        Ok(Box::new(Decompressed::new(Watched::new(open()?, observer), compression)?))
+        Ok(Box::new(Decompressed::new(Watched::new(open()?, along), compression)?))
     };
     let digested = match format {
         TableFormat::Csv | TableFormat::Tsv => {
-            text::of_csv(&decompressed, options.dialect(format), options, observer)
+            text::of_csv(&decompressed, options.dialect(format), options, along)
         }
-        TableFormat::Ndjson => of_ndjson(&decompressed, options, observer),
-        TableFormat::Parquet => of_parquet(open()?, options, observer),
+        TableFormat::Ndjson => of_ndjson(&decompressed, options, along),
+        TableFormat::Parquet => of_parquet(open()?, options, along),
         TableFormat::Arrow => {
             let reader = match compression {
                 Compression::None => ArrowReader::open(open()?)?,
                 _ => ArrowReader::stream(Decompressed::new(open()?, compression)?)?,
             };
             let schema = reader.schema();
-            of_batches(&schema, reader, Typing::File, options, observer)
+            of_batches(&schema, reader, Typing::File, options, along)
         }
     }?;
     Ok(digested.table(format))
@@ -353,21 +354,21 @@ fn of_batches(
 fn of_parquet(
     file: File,
     options: &TableOptions,
-    observer: &dyn Observer,
+    along: &Along<'_>,
 ) -> Result<Digested, ContentError> {
     let size_bytes = file.metadata().map_or(0, |metadata| metadata.len());
     let table = ParquetTable::open(file)?;
     let columns = columns_of(table.schema())?;
     // Columns are read from many places; rows tell how far that is.
     if table.rows() > 0 {
-        observer.expect_bytes(size_bytes);
+        along.expect_bytes(size_bytes);
     }
     let rows_read = AtomicU64::new(0);
     let bytes_of =
         |rows: u64| u128::from(size_bytes) * u128::from(rows) / u128::from(table.rows().max(1));
     let note = |rows: u64| {
         let before = rows_read.fetch_add(rows, Ordering::Relaxed);
-        observer.read_bytes((bytes_of(before + rows) - bytes_of(before)) as u64);
+        along.read_bytes((bytes_of(before + rows) - bytes_of(before)) as u64);
     };
     let read = |run| {
         let batches = table.batches(run)?;
@@ -377,7 +378,7 @@ fn of_parquet(
             Ok(batch)
         }))
     };
-    let job = Job { columns: &columns, profile: options.profile, observer };
-    let hashed = parallel::by_runs(&job, table.rows(), table.runs(), read)?;
+    let job = Job { columns: &columns, profile: options.profile, observer: along };
+    let hashed = parallel::by_runs(&job, along, table.rows(), table.runs(), read)?;
     Ok(Digested::of(columns, hashed, Typing::File))
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
 
+use super::along::Along;
 use super::content::ContentError;
 use super::readings::{FileState, Readings};
 use super::stand_in::{STAND_IN_BYTES_MAX, StandIn};
@@ -131,11 +132,21 @@ impl<'a> Copies<'a> {
 }
 
 /// One file to read.
-pub(super) struct Task {
+pub(super) struct Task<'r, 'a> {
     pub(super) path: PathBuf,
     pub(super) keep: bool,
-    /// Whether its rows are read at the same time.
-    pub(super) table: bool,
+    pub(super) rows: Rows<'r, 'a>,
+}
+
+/// What else is done with a file while it is read.
+#[derive(Clone, Copy)]
+pub(super) enum Rows<'r, 'a> {
+    /// Nothing.
+    No,
+    /// Its rows are read too, among those of other files.
+    OfMany,
+    /// Its rows are read too, and watched.
+    Own(&'r Along<'a>),
 }
 
 /// What reading a file gave.
@@ -181,15 +192,18 @@ pub(super) fn special(metadata: &Metadata) -> Option<&'static str> {
 
 /// Reads all files on as many threads as there are cores; results are in the order of the tasks,
 /// and of several errors the first in that order is returned.
-pub(super) fn read_all(
-    tasks: &[Task],
+pub(super) fn read_all<'a>(
+    tasks: &[Task<'_, 'a>],
     copies: Option<&Copies<'_>>,
     readings: Option<&dyn Readings>,
-    observer: &dyn Observer,
+    observer: &'a dyn Observer,
 ) -> Result<Vec<Read>, FingerprintError> {
     for task in tasks {
         observer.expect_bytes(fs::metadata(&task.path).map_or(0, |metadata| metadata.len()));
     }
+    // Those whose rows are read wait for that, so that the others come first.
+    let mut order: Vec<usize> = (0..tasks.len()).collect();
+    order.sort_by_key(|index| matches!(tasks[*index].rows, Rows::Own(_)));
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(tasks.len());
     let next = AtomicUsize::new(0);
     let failed = AtomicBool::new(false);
@@ -197,8 +211,8 @@ pub(super) fn read_all(
     let work = || {
         let mut buffer = PageBuffer::new();
         while !failed.load(Ordering::Relaxed) {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(task) = tasks.get(index) else { break };
+            let Some(index) = order.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
+            let (index, task) = (*index, &tasks[*index]);
             let result = match readings.and_then(|readings| known(task, readings)) {
                 Some(read) => Ok(read),
                 None => read_stable(task, copies, &mut buffer, observer),
@@ -223,7 +237,7 @@ pub(super) fn read_all(
 
 /// The digest of a file that is unchanged since it was read earlier. Small files are always read: that
 /// takes no longer, and they may be stand-ins. So are files whose bytes are wanted.
-fn known(task: &Task, readings: &dyn Readings) -> Option<Read> {
+fn known(task: &Task<'_, '_>, readings: &dyn Readings) -> Option<Read> {
     let metadata = fs::metadata(&task.path).ok()?;
     if task.keep || metadata.len() <= STAND_IN_BYTES_MAX as u64 {
         return None;
@@ -235,7 +249,7 @@ fn known(task: &Task, readings: &dyn Readings) -> Option<Read> {
 }
 
 /// Notes a digest if the file's state is still that of before it was read.
-fn note(task: &Task, readings: &dyn Readings, read: &Read) {
+fn note(task: &Task<'_, '_>, readings: &dyn Readings, read: &Read) {
     let now = || FileState::of(&fs::metadata(&task.path).ok()?);
     if let Some(state) = read.state.filter(|state| Some(*state) == now())
         && state.size_bytes > STAND_IN_BYTES_MAX as u64
@@ -245,11 +259,11 @@ fn note(task: &Task, readings: &dyn Readings, read: &Read) {
 }
 
 /// Reads a file; if it changed meanwhile, once more.
-fn read_stable(
-    task: &Task,
+fn read_stable<'a>(
+    task: &Task<'_, 'a>,
     copies: Option<&Copies<'_>>,
     buffer: &mut PageBuffer,
-    observer: &dyn Observer,
+    observer: &'a dyn Observer,
 ) -> Result<Read, FingerprintError> {
     match read_once(task, copies, buffer, observer)? {
         Some(read) => Ok(read),
@@ -275,11 +289,11 @@ pub(super) fn stat(metadata: &Metadata) -> Stat {
 }
 
 /// Reads a file once; `None` when it changed meanwhile.
-fn read_once(
-    task: &Task,
+fn read_once<'a>(
+    task: &Task<'_, 'a>,
     copies: Option<&Copies<'_>>,
     buffer: &mut PageBuffer,
-    observer: &dyn Observer,
+    observer: &'a dyn Observer,
 ) -> Result<Option<Read>, FingerprintError> {
     let path = &task.path;
     let source = open(path)?;
@@ -292,43 +306,25 @@ fn read_once(
     let state = FileState::of(&opened);
     let copies = copies.filter(|_| task.keep);
     // A clone is a snapshot: what is hashed is then exactly what is kept.
-    let mut kept = copies.and_then(|copies| copies.try_clone(path));
-    let mut reader = match &kept {
+    let clone = copies.and_then(|copies| copies.try_clone(path));
+    let file = match &clone {
         Some(clone) => open(clone.path())?,
         None => source.try_clone().map_err(FileError::io("read", path))?,
     };
-    let copying = kept.is_none() && copies.is_some();
-    if let (true, Some(copies)) = (copying, copies) {
-        kept = Some(Temporary::create(copies.path())?);
+    let copy = match copies.filter(|_| clone.is_none()) {
+        Some(copies) => Some(Temporary::create(copies.path())?),
+        None => None,
+    };
+    let mut reading = Reading::new(path, file, copy, observer);
+    match task.rows {
+        Rows::Own(along) if before.size_bytes >= OVERLAP_BYTES_MIN => {
+            reading = hash_along(reading, along, buffer)?;
+        }
+        Rows::No if before.size_bytes >= OVERLAP_BYTES_MIN => hash_beside(&mut reading)?,
+        _ => hash_here(&mut reading, buffer)?,
     }
-    let mut head = Vec::new();
-    let mut size_bytes = 0;
-    let mut next = |buffer: &mut PageBuffer| -> Result<usize, FingerprintError> {
-        if observer.interrupted() {
-            return Err(FileError::Interrupted.into());
-        }
-        let count = loop {
-            match reader.read(buffer.as_mut_slice()) {
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                result => break result.map_err(FileError::io("read", path))?,
-            }
-        };
-        let bytes = &buffer.as_slice()[..count];
-        if let (true, Some(kept)) = (copying, &mut kept) {
-            kept.write(bytes)?;
-        }
-        if head.len() < STAND_IN_BYTES_MAX {
-            head.extend_from_slice(&bytes[..count.min(STAND_IN_BYTES_MAX - head.len())]);
-        }
-        size_bytes += count as u64;
-        observer.read_bytes(count as u64);
-        Ok(count)
-    };
-    let sha256 = if before.size_bytes < OVERLAP_BYTES_MIN || task.table {
-        hash_here(&mut next, buffer)?
-    } else {
-        hash_beside(&mut next)?
-    };
+    let Reading { copy, head, hasher, size_bytes, .. } = reading;
+    let (kept, sha256) = (clone.or(copy), hasher.finish());
     let unchanged = size_bytes == before.size_bytes
         && stat(&inspect(&source)?) == before
         && fs::metadata(path).is_ok_and(|now| stat(&now) == before);
@@ -341,49 +337,128 @@ fn read_once(
     Ok(Some(Read { fingerprint, stat: before, stand_in, from_cache: false, state, kept }))
 }
 
+/// A file that is read from its beginning to its end.
+pub(super) struct Reading<'a> {
+    path: PathBuf,
+    file: File,
+    copy: Option<Temporary>,
+    /// The first bytes, as many as a stand-in may have.
+    head: Vec<u8>,
+    hasher: Hasher,
+    size_bytes: u64,
+    observer: &'a dyn Observer,
+}
+
+impl<'a> Reading<'a> {
+    /// A reading that begins, and writes what it reads to `copy`.
+    pub(super) fn new(
+        path: &Path,
+        file: File,
+        copy: Option<Temporary>,
+        observer: &'a dyn Observer,
+    ) -> Reading<'a> {
+        let path = path.to_owned();
+        Reading {
+            path,
+            file,
+            copy,
+            head: Vec::new(),
+            hasher: Hasher::new(),
+            size_bytes: 0,
+            observer,
+        }
+    }
+
+    /// Reads the next bytes, at most as many as the buffer holds, none at the end, and copies them
+    /// where asked. To hash them is left to the caller.
+    pub(super) fn next(&mut self, buffer: &mut [u8]) -> Result<usize, FingerprintError> {
+        if self.observer.interrupted() {
+            return Err(FileError::Interrupted.into());
+        }
+        let count = loop {
+            match self.file.read(buffer) {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                result => break result.map_err(FileError::io("read", &self.path))?,
+            }
+        };
+        let bytes = &buffer[..count];
+        if let Some(copy) = &mut self.copy {
+            copy.write(bytes)?;
+        }
+        if self.head.len() < STAND_IN_BYTES_MAX {
+            let missing = STAND_IN_BYTES_MAX - self.head.len();
+            self.head.extend_from_slice(&bytes[..count.min(missing)]);
+        }
+        self.size_bytes += count as u64;
+        self.observer.read_bytes(count as u64);
+        Ok(count)
+    }
+
+    /// Takes the bytes that were read.
+    pub(super) fn hasher(&mut self) -> &mut Hasher {
+        &mut self.hasher
+    }
+
+    /// How much was read.
+    pub(super) fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    /// Reads and hashes the next bytes; `false` at the end.
+    fn hash_next(&mut self, buffer: &mut PageBuffer) -> Result<bool, FingerprintError> {
+        let count = self.next(buffer.as_mut_slice())?;
+        self.hasher.update(&buffer.as_slice()[..count]);
+        Ok(count > 0)
+    }
+}
+
 /// Files from this size on are hashed by a thread of their own while the next bytes are read (and
 /// copied): hashing is the slowest part, and one stream cannot use two cores for it. Where the rows of the
-/// file keep all cores busy anyway, one thread does both, and hashes bytes that are still in its cache.
+/// file keep all cores busy anyway, they are hashed along with these.
 const OVERLAP_BYTES_MIN: u64 = 4 * 1024 * 1024;
 
 /// How many buffers go back and forth between reading and hashing.
 const OVERLAP_BUFFERS: usize = 4;
 
-type NextBytes<'a> = dyn FnMut(&mut PageBuffer) -> Result<usize, FingerprintError> + 'a;
-
-fn hash_here(
-    next: &mut NextBytes<'_>,
-    buffer: &mut PageBuffer,
-) -> Result<Sha256, FingerprintError> {
-    let mut hasher = Hasher::new();
-    loop {
-        let count = next(buffer)?;
-        if count == 0 {
-            return Ok(hasher.finish());
-        }
-        hasher.update(&buffer.as_slice()[..count]);
-    }
+fn hash_here(reading: &mut Reading<'_>, buffer: &mut PageBuffer) -> Result<(), FingerprintError> {
+    while reading.hash_next(buffer)? {}
+    Ok(())
 }
 
-fn hash_beside(next: &mut NextBytes<'_>) -> Result<Sha256, FingerprintError> {
+fn hash_along<'a>(
+    mut reading: Reading<'a>,
+    along: &Along<'a>,
+    buffer: &mut PageBuffer,
+) -> Result<Reading<'a>, FingerprintError> {
+    while !along.begun() {
+        if !reading.hash_next(buffer)? {
+            return Ok(reading);
+        }
+    }
+    let mut reading = along.lend(reading)?;
+    hash_here(&mut reading, buffer)?;
+    Ok(reading)
+}
+
+fn hash_beside(reading: &mut Reading<'_>) -> Result<(), FingerprintError> {
     let (full, filled) = mpsc::channel::<(PageBuffer, usize)>();
     let (empty, emptied) = mpsc::channel();
     for _ in 0..OVERLAP_BUFFERS {
         let _ = empty.send(PageBuffer::new());
     }
-    std::thread::scope(|scope| {
+    let mut hasher = std::mem::take(&mut reading.hasher);
+    reading.hasher = std::thread::scope(|scope| {
         let hashing = scope.spawn(move || {
-            let mut hasher = Hasher::new();
             for (buffer, count) in filled {
                 hasher.update(&buffer.as_slice()[..count]);
                 // Nobody takes it back after the end of the file.
                 let _ = empty.send(buffer);
             }
-            hasher.finish()
+            hasher
         });
         let read = (|| {
             while let Ok(mut buffer) = emptied.recv() {
-                let count = next(&mut buffer)?;
+                let count = reading.next(buffer.as_mut_slice())?;
                 if count == 0 || full.send((buffer, count)).is_err() {
                     break;
                 }
@@ -392,10 +467,11 @@ fn hash_beside(next: &mut NextBytes<'_>) -> Result<Sha256, FingerprintError> {
         })();
         drop(full);
         match hashing.join() {
-            Ok(digest) => read.map(|()| digest),
+            Ok(hasher) => read.map(|()| hasher),
             Err(panic) => std::panic::resume_unwind(panic),
         }
-    })
+    })?;
+    Ok(())
 }
 
 pub(super) fn open(path: &Path) -> Result<File, FingerprintError> {

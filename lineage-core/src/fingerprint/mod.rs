@@ -2,6 +2,7 @@
 //!
 //! Every byte is read, never a sample; a file that changes while it is read is an error.
 
+mod along;
 mod content;
 mod directory;
 mod file;
@@ -30,6 +31,7 @@ use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatchReader;
 
+use self::along::Along;
 use crate::context::Observer;
 use crate::digest::{Kind, Sha256};
 use crate::files::Temporary;
@@ -153,7 +155,7 @@ pub fn hash_file(
     path: &Path,
     observer: &dyn Observer,
 ) -> Result<FileFingerprint, FingerprintError> {
-    let task = file::Task { path: path.to_owned(), keep: false, table: false };
+    let task = file::Task { path: path.to_owned(), keep: false, rows: file::Rows::No };
     let mut read = file::read_all(&[task], None, None, observer)?;
     Ok(read.remove(0).fingerprint)
 }
@@ -167,16 +169,19 @@ pub(crate) fn fingerprint_keeping(
 ) -> Result<Vec<Fingerprint>, FingerprintError> {
     let mut tasks = Vec::new();
     let mut walks = Vec::new();
-    for input in inputs {
+    let alongs: Vec<_> = inputs.iter().map(|_| Along::new(observer)).collect();
+    for (input, along) in inputs.iter().zip(&alongs) {
         if file::kind_of(&input.path)? == Kind::Directory {
             let walk = directory::walk(input)?;
             let files = walk.files.iter().map(|file| file.absolute.clone());
             let table = input.table.as_ref().is_some_and(|t| t.partitioning != Partitioning::None);
-            tasks.extend(files.map(|path| file::Task { path, keep: input.keep, table }));
+            let rows = if table { file::Rows::OfMany } else { file::Rows::No };
+            tasks.extend(files.map(|path| file::Task { path, keep: input.keep, rows }));
             walks.push(Some(walk));
         } else {
             let table = input.table.is_some() && TableFormat::of_path(&input.path).is_some();
-            tasks.push(file::Task { path: input.path.clone(), keep: input.keep, table });
+            let rows = if table { file::Rows::Own(along) } else { file::Rows::No };
+            tasks.push(file::Task { path: input.path.clone(), keep: input.keep, rows });
             walks.push(None);
         }
     }
@@ -188,10 +193,13 @@ pub(crate) fn fingerprint_keeping(
         let tables: Vec<_> = inputs
             .iter()
             .zip(&walks)
-            .map(|(input, walk)| {
+            .zip(&alongs)
+            .map(|((input, walk), along)| {
                 let options = input.table.as_ref()?;
                 match walk {
-                    None => content::read(&input.path, options, readings, observer),
+                    None => {
+                        along.while_read(|| content::read(&input.path, options, readings, along))
+                    }
                     Some(_) if options.partitioning == Partitioning::None => None,
                     Some(walk) => {
                         let table = partitions::read(walk, options, observer);
@@ -251,7 +259,7 @@ fn single(
     let table = match (table, &input.table) {
         // The rows may be of other bytes than the digest: read them once more.
         (Some(first), Some(options)) if changed(&first) => {
-            let again = content::read(&input.path, options, None, observer);
+            let again = content::read(&input.path, options, None, &Along::new(observer));
             if again.as_ref().is_none_or(changed) {
                 return Err(FingerprintError::Changed { path: input.path.clone() });
             }

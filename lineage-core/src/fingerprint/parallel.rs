@@ -12,12 +12,15 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 
 use arrow::array::{ArrayRef, RecordBatch};
 
+use super::along::Along;
 use super::content::ContentError;
 use crate::context::Observer;
-use crate::files::FileError;
+use crate::digest::Hasher;
+use crate::files::{FileError, PageBuffer};
 use crate::profile::{BlockProfile, BlockProfiler, ColumnProfile, ColumnProfiler, ProfileError};
 use crate::table::{
-    BLOCK_ROWS, ColumnGrid, ColumnKind, ColumnLeaves, TOGETHER, TableError, check_columns,
+    BLOCK_ROWS, ColumnGrid, ColumnKind, ColumnLeaves, HashTogether, TOGETHER, TableError,
+    check_columns,
 };
 
 /// The columns of a table by name and kind.
@@ -98,9 +101,12 @@ impl ColumnWork {
     }
 
     /// Takes the next rows of some columns: arrays of one length, each with the column's name.
-    fn push(columns: &mut [(&mut ColumnWork, &str, &ArrayRef)]) -> Result<(), ContentError> {
+    fn push(
+        columns: &mut [(&mut ColumnWork, &str, &ArrayRef)],
+        hash: &mut HashTogether<'_>,
+    ) -> Result<(), ContentError> {
         let grids = columns.iter_mut().map(|(work, _, array)| (&mut work.grid, *array));
-        ColumnGrid::push(&mut grids.collect::<Vec<_>>()).map_err(|(place, problem)| {
+        ColumnGrid::push(&mut grids.collect::<Vec<_>>(), hash).map_err(|(place, problem)| {
             TableError::Cell { column: columns[place].1.to_owned(), problem }
         })?;
         for (work, _, array) in columns {
@@ -203,9 +209,11 @@ impl Total {
     }
 }
 
-/// Hashes runs of whole blocks, each on one thread. `read` gives the batches of a run.
+/// Hashes runs of whole blocks, each on one thread, and the file along with them. `read` gives the
+/// batches of a run.
 pub(super) fn by_runs<I>(
     job: &Job<'_>,
+    along: &Along<'_>,
     rows: u64,
     runs: impl Iterator<Item = Range<u64>> + Send,
     read: impl Fn(Range<u64>) -> Result<I, ContentError> + Sync,
@@ -221,7 +229,7 @@ where
         profilers: profilers(job),
         early: BTreeMap::new(),
     });
-    let hash = |run: Range<u64>| -> Result<Vec<_>, ContentError> {
+    let hash = |run: Range<u64>, buffer: &mut PageBuffer| -> Result<Vec<_>, ContentError> {
         let mut works: Vec<_> =
             job.columns.iter().map(|(_, kind)| ColumnWork::new(job, kind)).collect();
         for batch in read(run)? {
@@ -230,19 +238,20 @@ where
             let columns = works.iter_mut().zip(job.columns).zip(batch.columns());
             let columns = columns.map(|((work, (name, _)), array)| (work, name.as_str(), array));
             for together in columns.collect::<Vec<_>>().chunks_mut(TOGETHER) {
-                ColumnWork::push(together)?;
+                ColumnWork::push(together, &mut |rows| along.hash(rows, buffer))?;
             }
         }
         Ok(works.into_iter().map(ColumnWork::finish).collect())
     };
     let blocks = usize::try_from(rows.div_ceil(BLOCK_ROWS)).unwrap_or(usize::MAX);
     on_threads(threads().min(blocks), || {
+        let mut buffer = PageBuffer::new();
         loop {
             let Some((index, run)) = lock(&runs).next() else { break };
             if failure.is_before(index as u64) {
                 break;
             }
-            match hash(run) {
+            match hash(run, &mut buffer) {
                 Ok(columns) => lock(&total).add(index, columns),
                 Err(error) => failure.note(index as u64, error),
             }
@@ -332,7 +341,7 @@ pub(super) fn in_order<P>(
             let hashed = works.filter_map(|(((work, _), (name, _)), array)| {
                 array.as_ref().map(|array| (work, name.as_str(), array))
             });
-            ColumnWork::push(&mut hashed.collect::<Vec<_>>())?;
+            ColumnWork::push(&mut hashed.collect::<Vec<_>>(), &mut Hasher::update_together)?;
             for (work, profiler) in &mut turn.columns {
                 work.profiled().into_iter().for_each(|block| profiler.absorb(block));
             }

@@ -125,7 +125,8 @@ impl<'a> Rows<'a> {
     fn found_schema(&self) -> Result<SchemaRef, ContentError> {
         Ok(match self.format {
             TableFormat::Csv | TableFormat::Tsv => {
-                let nothing = Piece { bytes: Vec::new(), first_byte_offset: 0, first_line: 1 };
+                let nothing =
+                    Piece { bytes: Vec::new(), lines: 0, first_byte_offset: 0, first_line: 1 };
                 self.parser()?.parse(&nothing, &mut Scratch::default())?.batch.schema()
             }
             TableFormat::Ndjson => {

@@ -198,3 +198,35 @@ fn as_many_bytes_are_read_as_were_expected() {
         assert!(read > 0 && read == expected, "{name}: {read} of {expected}");
     }
 }
+
+/// Its bytes are hashed along with its rows, and copied by whoever reads them.
+#[test]
+fn a_large_parquet_file_has_the_digest_and_the_copy_of_its_bytes() {
+    use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+
+    let folder = tree(&[("copies/.keep", b"")]);
+    let path = folder.path().join("t.parquet");
+    let scattered = (0..1_000_000_i64).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15_u64 as i64));
+    let column: ArrayRef = std::sync::Arc::new(Int64Array::from_iter_values(scattered));
+    let batch = RecordBatch::try_from_iter([("n", column)]).unwrap();
+    let file = fs::File::create(&path).unwrap();
+    let mut writer = parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let bytes = fs::read(&path).unwrap();
+    assert!(bytes.len() > 4 * 1024 * 1024, "{}", bytes.len());
+
+    let expected = table::digest_batches::<table::TableError>(
+        &batch.schema(),
+        std::iter::once(Ok(batch.clone())),
+    );
+    let random = || "copy".to_owned();
+    let to = folder.path().join("copies");
+    let copies = Copies::new(&to, &random);
+    let input = Input { keep: true, table: Some(TableOptions::default()), ..Input::new(&path) };
+    let found = fingerprint_keeping(&[input], Some(&copies), None, &Silent).unwrap().remove(0);
+    assert_eq!(found.sha256, Sha256::of(&bytes));
+    assert_eq!(found.table.unwrap().digest, expected.unwrap());
+    let [(sha256, copy)] = &found.kept[..] else { panic!("{:?}", found.kept) };
+    assert_eq!((*sha256, fs::read(copy.path()).unwrap()), (found.sha256, bytes));
+}

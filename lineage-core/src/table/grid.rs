@@ -114,6 +114,10 @@ struct Leaf {
 /// More bytes than this do not wait: long strings.
 const WAITING_BYTES_MAX: usize = 128 * 1024;
 
+/// So many bytes of a column are hashed at a time, if there are as many: they are still in the core's
+/// own cache.
+const WAITING_BYTES: usize = 32 * 1024;
+
 impl Leaf {
     fn hash(&mut self) {
         self.hasher.update(&self.waiting);
@@ -133,8 +137,11 @@ impl Sink for Leaf {
     }
 }
 
-/// So many columns are encoded and hashed together (see [`Hasher::update_together`]).
-pub(crate) const TOGETHER: usize = 4;
+/// Gives streams their next bytes: [`Hasher::update_together`], perhaps with more streams.
+pub(crate) type HashTogether<'a> = dyn FnMut(Vec<(&mut Hasher, &[u8])>) + 'a;
+
+/// So many columns are encoded and hashed together.
+pub(crate) const TOGETHER: usize = 8;
 
 /// One column's part of the grid, from a row that begins a block.
 pub(crate) struct ColumnGrid {
@@ -164,9 +171,10 @@ impl ColumnGrid {
     /// column's kind. An error comes with the place of its column.
     pub(crate) fn push(
         columns: &mut [(&mut ColumnGrid, &ArrayRef)],
+        hash: &mut HashTogether<'_>,
     ) -> Result<(), (usize, CellError)> {
         for (index, together) in columns.chunks_mut(TOGETHER).enumerate() {
-            Self::push_together(together)
+            Self::push_together(together, hash)
                 .map_err(|(place, problem)| (index * TOGETHER + place, problem))?;
         }
         Ok(())
@@ -174,6 +182,7 @@ impl ColumnGrid {
 
     fn push_together(
         columns: &mut [(&mut ColumnGrid, &ArrayRef)],
+        hash: &mut HashTogether<'_>,
     ) -> Result<(), (usize, CellError)> {
         let end = columns.first().map_or(0, |(_, array)| array.len());
         let mut at = 0;
@@ -183,15 +192,21 @@ impl ColumnGrid {
             for (place, (grid, array)) in columns.iter_mut().enumerate() {
                 grid.encode(&array.slice(at, rows)).map_err(|problem| (place, problem))?;
             }
+            at += rows;
+            let mut leaves = columns.iter().map(|(grid, _)| &grid.leaf);
+            let block_ends = |leaf: &Leaf| u64::from(leaf.rows) == BLOCK_ROWS;
+            let enough = |leaf: &Leaf| leaf.waiting.len() >= WAITING_BYTES || block_ends(leaf);
+            if at < end && !leaves.any(enough) {
+                continue;
+            }
             let leaves = columns.iter_mut().map(|(grid, _)| &mut grid.leaf);
-            Hasher::update_together(leaves.map(|leaf| (&mut leaf.hasher, &*leaf.waiting)));
+            hash(leaves.map(|leaf| (&mut leaf.hasher, &*leaf.waiting)).collect());
             for (grid, _) in &mut *columns {
                 grid.leaf.waiting.clear();
-                if u64::from(grid.leaf.rows) == BLOCK_ROWS {
+                if block_ends(&grid.leaf) {
                     grid.end_block();
                 }
             }
-            at += rows;
         }
         // Of many columns this would be much memory.
         columns.iter_mut().for_each(|(grid, _)| grid.leaf.waiting = Vec::new());
@@ -284,10 +299,9 @@ pub fn digest_batches<E: From<TableError>>(
         let batch = batch?;
         check_columns(&columns, batch.schema_ref())?;
         let mut pairs: Vec<_> = grids.iter_mut().zip(batch.columns()).collect();
-        ColumnGrid::push(&mut pairs).map_err(|(place, problem)| TableError::Cell {
-            column: columns[place].0.clone(),
-            problem,
-        })?;
+        ColumnGrid::push(&mut pairs, &mut Hasher::update_together).map_err(
+            |(place, problem)| TableError::Cell { column: columns[place].0.clone(), problem },
+        )?;
         rows += batch.num_rows() as u64;
     }
     let digests = grids.into_iter().zip(columns);

@@ -9,7 +9,9 @@ mod row_sum;
 
 pub use cells::CellError;
 pub use grid::{BLOCK_ROWS, ColumnDigest, TableDigest, TableError, digest_batches};
-pub(crate) use grid::{ColumnGrid, ColumnLeaves, TOGETHER, check_columns, columns_of};
+pub(crate) use grid::{
+    ColumnGrid, ColumnLeaves, HashTogether, TOGETHER, check_columns, columns_of,
+};
 pub use kind::{ColumnKind, NESTING_DEPTH_MAX, UnsupportedType};
 #[cfg(feature = "polars")]
 pub(crate) use row_cells::RowCells;

@@ -21,6 +21,8 @@ const SPARE_MAX: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Piece {
     pub bytes: Vec<u8>,
+    /// Line feeds among them.
+    pub lines: u64,
     pub first_byte_offset: u64,
     pub first_line: u64,
 }
@@ -175,7 +177,8 @@ impl Cutter {
         self.line += count(bytes.get(..head).unwrap_or_default(), b'\n');
         bytes.drain(..head);
         let lines = count(&bytes, b'\n');
-        let piece = Piece { first_byte_offset: self.byte_offset, first_line: self.line, bytes };
+        let (first_byte_offset, first_line) = (self.byte_offset, self.line);
+        let piece = Piece { bytes, lines, first_byte_offset, first_line };
         self.byte_offset += piece.bytes.len() as u64;
         self.line += lines;
         if piece.bytes.is_empty() {

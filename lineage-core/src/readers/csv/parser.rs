@@ -129,13 +129,18 @@ impl Parser {
     pub(crate) fn parse(&self, piece: &Piece, scratch: &mut Scratch) -> Result<Parsed, CsvError> {
         let located =
             |fault: Fault| fault.locate(&piece.bytes, piece.first_byte_offset, piece.first_line);
-        self.parse_bytes(&piece.bytes, scratch).map_err(located)
+        self.parse_lines(&piece.bytes, piece.lines, scratch).map_err(located)
     }
 
-    fn parse_bytes(&self, bytes: &[u8], scratch: &mut Scratch) -> Result<Parsed, Fault> {
+    fn parse_lines(
+        &self,
+        bytes: &[u8],
+        lines: u64,
+        scratch: &mut Scratch,
+    ) -> Result<Parsed, Fault> {
         let Scratch { tokens, text_bytes } = scratch;
         let scanned = tokens.scan(bytes, &self.options, self.width);
-        let (count, arranged) = tokens.records(bytes, self.width);
+        let (count, arranged) = tokens.records(bytes, lines, self.width);
         text_bytes.resize(self.columns.len(), 0);
         let mut columns = Vec::with_capacity(self.columns.len());
         for (planned, text_bytes) in self.columns.iter().zip(text_bytes.iter()) {
@@ -200,9 +205,11 @@ impl Parser {
     fn finish(&self, bytes: &[u8], columns: Vec<Column>, rows: usize) -> Result<Parsed, Fault> {
         let classes = columns.iter().map(|column| column.classes).collect();
         let contradicted: Vec<bool> = columns.iter().map(Column::is_survey).collect();
-        // What is built is UTF-8: strings are checked by Arrow, texts of other kinds are ASCII.
-        let all_built = columns.len() == self.width && !contradicted.contains(&true);
-        if !all_built && let Some(fault) = not_utf8(bytes, bytes.len()) {
+        // What is built is UTF-8: strings are checked by Arrow, texts of other kinds are ASCII. A second
+        // pass, over few columns, meets what the first has checked.
+        if contradicted.contains(&true)
+            && let Some(fault) = not_utf8(bytes, bytes.len())
+        {
             return Err(fault);
         }
         let arrays: Result<Vec<ArrayRef>, ArrowError> =

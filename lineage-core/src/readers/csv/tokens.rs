@@ -6,7 +6,7 @@
 //! on words of bits too (after Geoff Langdale and Daniel Lemire, "Parsing Gigabytes of JSON per Second").
 
 use super::CsvOptions;
-use super::error::{Fault, Problem, count};
+use super::error::{Fault, Problem};
 
 const BLOCK: usize = 64;
 
@@ -212,13 +212,18 @@ impl Tokens {
         &self.ends[first..self.used]
     }
 
-    /// Takes out lines that are no records, checks that every record has as many fields as there are
+    /// Takes out lines that are no records of the piece's `lines`, checks that every record has as many fields as there are
     /// columns, and returns the number of records.
     ///
     /// On a fault, the records are those before it. What a blank line held is left at the beginning
     /// of the field after it ([`first_field`]).
-    pub(super) fn records(&mut self, bytes: &[u8], columns: usize) -> (usize, Result<(), Fault>) {
-        let lines = count(bytes, b'\n').saturating_sub(self.quoted_lines) as usize;
+    pub(super) fn records(
+        &mut self,
+        bytes: &[u8],
+        lines: u64,
+        columns: usize,
+    ) -> (usize, Result<(), Fault>) {
+        let lines = lines.saturating_sub(self.quoted_lines) as usize;
         if columns > 1 && Some(self.fields()) == lines.checked_mul(columns) {
             let last_fields = self.ends[1..self.used].iter().skip(columns - 1).step_by(columns);
             // As many line feeds as records, each at the end of one: so no other end is a line feed.
