@@ -89,3 +89,23 @@ fn a_pointer_can_be_checked_out() {
     assert!(env.read("out/model.bin").starts_with("model number 1"));
     env.refused(&["checkout", "fraud@staging", "out"], 5, "unknown-version", "fraud@staging");
 }
+
+/// A thousand is what systems usually allow.
+#[test]
+fn a_folder_may_have_more_files_than_may_be_open_at_once() {
+    let env = Env::new();
+    for number in 0..300 {
+        env.write(&format!("m/part-{number}.bin"), format!("part {number}"));
+    }
+    let binary = env!("CARGO_BIN_EXE_lineage");
+    let script = format!("ulimit -n 64; exec \"{binary}\" \"$@\"");
+    let with_few = |arguments: &[&str]| {
+        let arguments = [&["-c", &script, "sh"], arguments].concat();
+        env.finish(env.command_of("sh".as_ref(), &arguments).output().unwrap()).ok()
+    };
+    with_few(&["record", "fraud", "--artifact", "m"]);
+    with_few(&["verify"]);
+    with_few(&["checkout", "fraud@1", "out"]);
+    with_few(&["diff", "m", "out/m"]);
+    assert_eq!(env.read("out/m/part-299.bin"), "part 299");
+}

@@ -117,55 +117,61 @@ pub fn create_folder(path: &Path) -> Result<(), FileError> {
 #[derive(Debug)]
 pub(crate) struct Temporary {
     path: PathBuf,
+    /// Until it is closed.
     file: Option<File>,
 }
 
 impl Temporary {
     pub(crate) fn create(path: PathBuf) -> Result<Temporary, FileError> {
-        // What a dead process left under this name goes first, so that a link planted there is not
-        // followed.
-        let _ = fs::remove_file(&path);
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&path)
-            .map_err(FileError::io("write", &path))?;
+        // A link planted under this name is not followed, and what a dead process left there goes.
+        let create = || OpenOptions::new().write(true).create_new(true).open(&path);
+        let file = match create() {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let _ = fs::remove_file(&path);
+                create()
+            }
+            result => result,
+        };
+        let file = file.map_err(FileError::io("write", &path))?;
         Ok(Temporary { path, file: Some(file) })
     }
 
     /// A temporary that is a copy-on-write clone of `source`, where the file system can do that.
     pub(crate) fn clone_of(source: &Path, path: PathBuf) -> Option<Temporary> {
         reflink_copy::reflink(source, &path).ok()?;
-        match OpenOptions::new().read(true).write(true).open(&path) {
-            Ok(file) => Some(Temporary { path, file: Some(file) }),
-            Err(_) => {
-                let _ = fs::remove_file(&path);
-                None
-            }
-        }
+        Some(Temporary { path, file: None })
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
+    /// Appends bytes. Nothing can be appended after it was closed.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), FileError> {
-        match &mut self.file {
-            Some(file) => file.write_all(bytes).map_err(FileError::io("write", &self.path)),
-            None => Ok(()),
-        }
+        let written = match &mut self.file {
+            Some(file) => file.write_all(bytes),
+            None => Err(io::Error::other("it is closed")),
+        };
+        written.map_err(FileError::io("write", &self.path))
+    }
+
+    /// Gives the handle back to the system, which has few of them: thousands of temporaries may wait to
+    /// be put in place.
+    pub(crate) fn close(&mut self) {
+        self.file = None;
     }
 
     /// Flushes the bytes to the disk.
-    pub(crate) fn flush(&mut self) -> Result<(), FileError> {
-        match &self.file {
-            Some(file) => file.sync_all().map_err(FileError::io("flush", &self.path)),
-            None => Ok(()),
-        }
+    pub(crate) fn flush(&self) -> Result<(), FileError> {
+        let flushed = match &self.file {
+            Some(file) => file.sync_all(),
+            None => OpenOptions::new().write(true).open(&self.path).and_then(|f| f.sync_all()),
+        };
+        flushed.map_err(FileError::io("flush", &self.path))
     }
 
     /// Takes away everyone's permission to write.
-    pub(crate) fn make_read_only(&mut self) -> Result<(), FileError> {
+    pub(crate) fn make_read_only(&self) -> Result<(), FileError> {
         make_read_only(&self.path)
     }
 

@@ -1,8 +1,9 @@
 //! The object store: bytes under their SHA-256, written once, read-only.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use crate::context::{Context, Step};
 use crate::digest::{Kind, Sha256};
@@ -42,29 +43,55 @@ pub(crate) fn put(
     kept: Vec<(Sha256, Temporary)>,
     context: &Context<'_>,
 ) -> Result<(), ObjectError> {
-    let mut placed = BTreeSet::new();
-    for (sha256, mut temporary) in kept {
-        let object = layout.object(&sha256);
-        // A damaged object is healed by recording the good bytes again.
-        let sound = placed.contains(&sha256)
-            || object.is_file()
-                && fingerprint::hash_file(&object, context.observer)?.sha256 == sha256;
-        if sound {
-            continue;
+    // The same bytes need a place once.
+    let kept: BTreeMap<Sha256, Temporary> = kept.into_iter().collect();
+    let threads = FLUSHED_AT_ONCE.min(kept.len());
+    let left = Mutex::new(kept.into_iter());
+    let next = || left.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).next();
+    let place = || -> Result<bool, ObjectError> {
+        let mut placed = false;
+        while let Some((sha256, temporary)) = next() {
+            placed |= put_one(layout, &sha256, temporary, context)?;
         }
-        temporary.make_read_only()?;
-        temporary.flush()?;
-        temporary.rename_to(&object).map_err(|(_, source)| FileError::Io {
-            action: "store",
-            path: object.clone(),
-            source,
-        })?;
-        placed.insert(sha256);
-    }
-    if !placed.is_empty() {
+        Ok(placed)
+    };
+    let placed = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(place)).collect();
+        let own = place();
+        let others = others
+            .into_iter()
+            .map(|other| other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        others.fold(own, |all, other| Ok(all? | other?))
+    })?;
+    if placed {
         files::sync_folder(&layout.objects())?;
     }
     Ok(())
+}
+
+/// A flush mostly waits for the disk, which does several at once.
+const FLUSHED_AT_ONCE: usize = 4;
+
+/// Whether the object was not there.
+fn put_one(
+    layout: &Layout,
+    sha256: &Sha256,
+    temporary: Temporary,
+    context: &Context<'_>,
+) -> Result<bool, ObjectError> {
+    let object = layout.object(sha256);
+    // A damaged object is healed by recording the good bytes again.
+    if object.is_file() && fingerprint::hash_file(&object, context.observer)?.sha256 == *sha256 {
+        return Ok(false);
+    }
+    temporary.flush()?;
+    temporary.make_read_only()?;
+    temporary.rename_to(&object).map_err(|(_, source)| FileError::Io {
+        action: "store",
+        path: object.clone(),
+        source,
+    })?;
+    Ok(true)
 }
 
 /// A temporary that holds `bytes`, to be [`put`].
@@ -193,14 +220,14 @@ fn build(
     let mut folders = BTreeSet::new();
     for ((path, expected), found) in parts.iter().zip(found) {
         let place = if path.is_empty() { content.clone() } else { content.join(path) };
-        for (sha256, mut temporary) in found.kept {
+        for (sha256, temporary) in found.kept {
             if sha256 != *expected {
                 return Err(ObjectError::Damaged(*expected));
             }
+            temporary.flush()?;
             if mode == Mode::ReadOnly {
                 temporary.make_read_only()?;
             }
-            temporary.flush()?;
             files::create_folder(files::parent(&place))?;
             folders.extend(
                 place

@@ -1,9 +1,8 @@
 //! The compression function of SHA-256 (FIPS 180-4 §6.2.2) over several streams at once.
 //!
 //! A round needs the result of the round before, so that a processor with instructions for SHA-256
-//! mostly waits for them. The rounds of other streams fill that time. `sha2` compresses one stream;
-//! there the same instructions stand for several, and on other processors `sha2` takes the streams'
-//! blocks by turns.
+//! mostly waits for them. The rounds of other streams fill that time. `sha2` compresses one stream at
+//! a time; here the same instructions stand for several, where a processor has them.
 
 use sha2::block_api::compress256;
 
@@ -49,20 +48,12 @@ fn compress_together<const N: usize>(mut streams: [&mut Stream<'_>; N]) {
     #[cfg(not(target_arch = "x86_64"))]
     let done = false;
     if !done {
-        by_turns(&mut states, blocks);
+        for (state, blocks) in states.iter_mut().zip(blocks) {
+            compress256(state, blocks);
+        }
     }
     for (stream, state) in streams.into_iter().zip(states) {
         *stream.state = state;
-    }
-}
-
-/// Compresses the blocks of each stream, as many of each.
-fn by_turns<const N: usize>(states: &mut [State; N], blocks: [&[Block]; N]) {
-    let count = blocks.iter().map(|blocks| blocks.len()).min().unwrap_or(0);
-    for index in 0..count {
-        for (state, blocks) in states.iter_mut().zip(blocks) {
-            compress256(state, &blocks[index..=index]);
-        }
     }
 }
 
@@ -72,17 +63,15 @@ mod x86 {
 
     use super::{Block, State};
 
-    /// As [`super::by_turns`], if the processor can.
-    #[allow(unsafe_code)]
+    /// Compresses the blocks of each stream, as many of each, if the processor can.
+    #[allow(unsafe_code, reason = "see SAFETY")]
     pub(super) fn compress<const N: usize>(states: &mut [State; N], blocks: [&[Block]; N]) -> bool {
-        let can = is_x86_feature_detected!("sha")
-            && is_x86_feature_detected!("sse2")
-            && is_x86_feature_detected!("ssse3")
-            && is_x86_feature_detected!("sse4.1");
+        let can = is_x86_feature_detected!("sha") && is_x86_feature_detected!("sse4.1");
         if can {
             // SAFETY: a function with `target_feature` may be called where the processor has the
-            // features it names and those which these imply. All of them were asked for just now.
-            // The function is safe otherwise: it takes references and uses no pointer.
+            // features it names, which was asked just now, and those which they imply, which no
+            // processor with these lacks. It is safe otherwise: it takes references and uses no
+            // pointer.
             unsafe { compress_with_sha(states, blocks) };
         }
         can
@@ -192,7 +181,7 @@ mod x86 {
     ];
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use proptest::prelude::*;
 
@@ -205,20 +194,14 @@ mod tests {
         for (state, blocks) in expected.iter_mut().zip(blocks) {
             compress256(state, blocks);
         }
-        let mut turns = states;
-        by_turns(&mut turns, blocks);
-        assert_eq!(turns, expected);
-        #[cfg(target_arch = "x86_64")]
-        {
-            let mut together = states;
-            assert!(!x86::compress(&mut together, blocks) || together == expected);
-        }
+        let mut together = states;
+        assert!(!x86::compress(&mut together, blocks) || together == expected);
     }
 
     proptest! {
-        /// The crate `sha2` is the judge, whatever this processor can.
+        /// The crate `sha2` is the judge.
         #[test]
-        fn each_way_gives_the_states_that_one_stream_alone_has(
+        fn streams_compressed_together_have_the_states_of_each_alone(
             states in prop::collection::vec(any::<State>(), 4),
             bytes in prop::collection::vec(any::<[u8; 32]>(), 4 * 2 * 5),
             count in 0..=5usize,

@@ -135,18 +135,17 @@ impl<'a> Copies<'a> {
 pub(super) struct Task<'r, 'a> {
     pub(super) path: PathBuf,
     pub(super) keep: bool,
-    pub(super) rows: Rows<'r, 'a>,
+    pub(super) beside: Beside<'r, 'a>,
 }
 
 /// What else is done with a file while it is read.
 #[derive(Clone, Copy)]
-pub(super) enum Rows<'r, 'a> {
-    /// Nothing.
-    No,
-    /// Its rows are read too, among those of other files.
-    OfMany,
-    /// Its rows are read too, and watched.
-    Own(&'r Along<'a>),
+pub(super) enum Beside<'r, 'a> {
+    Nothing,
+    /// Its rows are read, among those of other files, by all cores.
+    RowsOfMany,
+    /// Its rows are read, and whoever hashes them may take its bytes along.
+    Rows(&'r Along<'a>),
 }
 
 /// What reading a file gave.
@@ -203,16 +202,18 @@ pub(super) fn read_all<'a>(
     }
     // Those whose rows are read wait for that, so that the others come first.
     let mut order: Vec<usize> = (0..tasks.len()).collect();
-    order.sort_by_key(|index| matches!(tasks[*index].rows, Rows::Own(_)));
+    order.sort_by_key(|index| matches!(tasks[*index].beside, Beside::Rows(_)));
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(tasks.len());
     let next = AtomicUsize::new(0);
-    let failed = AtomicBool::new(false);
+    let first_failed = AtomicUsize::new(usize::MAX);
     let results: Mutex<Vec<(usize, Result<Read, FingerprintError>)>> = Mutex::new(Vec::new());
     let work = || {
         let mut buffer = PageBuffer::new();
-        while !failed.load(Ordering::Relaxed) {
-            let Some(index) = order.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
+        while let Some(index) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
             let (index, task) = (*index, &tasks[*index]);
+            if index > first_failed.load(Ordering::Relaxed) {
+                continue;
+            }
             let result = match readings.and_then(|readings| known(task, readings)) {
                 Some(read) => Ok(read),
                 None => read_stable(task, copies, &mut buffer, observer),
@@ -220,7 +221,9 @@ pub(super) fn read_all<'a>(
             if let (Some(readings), Ok(read)) = (readings, &result) {
                 note(task, readings, read);
             }
-            failed.fetch_or(result.is_err(), Ordering::Relaxed);
+            if result.is_err() {
+                first_failed.fetch_min(index, Ordering::Relaxed);
+            }
             results.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push((index, result));
         }
     };
@@ -316,14 +319,17 @@ fn read_once<'a>(
         None => None,
     };
     let mut reading = Reading::new(path, file, copy, observer);
-    match task.rows {
-        Rows::Own(along) if before.size_bytes >= OVERLAP_BYTES_MIN => {
+    match task.beside {
+        Beside::Rows(along) if before.size_bytes >= OVERLAP_BYTES_MIN => {
             reading = hash_along(reading, along, buffer)?;
         }
-        Rows::No if before.size_bytes >= OVERLAP_BYTES_MIN => hash_beside(&mut reading)?,
+        Beside::Nothing if before.size_bytes >= OVERLAP_BYTES_MIN => hash_beside(&mut reading)?,
         _ => hash_here(&mut reading, buffer)?,
     }
-    let Reading { copy, head, hasher, size_bytes, .. } = reading;
+    let Reading { mut copy, head, hasher, size_bytes, .. } = reading;
+    if let Some(copy) = &mut copy {
+        copy.close();
+    }
     let (kept, sha256) = (clone.or(copy), hasher.finish());
     let unchanged = size_bytes == before.size_bytes
         && stat(&inspect(&source)?) == before
@@ -413,8 +419,8 @@ impl<'a> Reading<'a> {
 }
 
 /// Files from this size on are hashed by a thread of their own while the next bytes are read (and
-/// copied): hashing is the slowest part, and one stream cannot use two cores for it. Where the rows of the
-/// file keep all cores busy anyway, they are hashed along with these.
+/// copied): hashing is the slowest part, and one stream cannot use two cores for it. Those of a table are
+/// hashed along with its rows, if these keep all cores busy.
 const OVERLAP_BYTES_MIN: u64 = 4 * 1024 * 1024;
 
 /// How many buffers go back and forth between reading and hashing.
@@ -430,13 +436,13 @@ fn hash_along<'a>(
     along: &Along<'a>,
     buffer: &mut PageBuffer,
 ) -> Result<Reading<'a>, FingerprintError> {
-    while !along.begun() {
+    while along.undecided() {
         if !reading.hash_next(buffer)? {
             return Ok(reading);
         }
     }
     let mut reading = along.lend(reading)?;
-    hash_here(&mut reading, buffer)?;
+    hash_beside(&mut reading)?;
     Ok(reading)
 }
 

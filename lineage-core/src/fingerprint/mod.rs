@@ -155,7 +155,7 @@ pub fn hash_file(
     path: &Path,
     observer: &dyn Observer,
 ) -> Result<FileFingerprint, FingerprintError> {
-    let task = file::Task { path: path.to_owned(), keep: false, rows: file::Rows::No };
+    let task = file::Task { path: path.to_owned(), keep: false, beside: file::Beside::Nothing };
     let mut read = file::read_all(&[task], None, None, observer)?;
     Ok(read.remove(0).fingerprint)
 }
@@ -175,13 +175,13 @@ pub(crate) fn fingerprint_keeping(
             let walk = directory::walk(input)?;
             let files = walk.files.iter().map(|file| file.absolute.clone());
             let table = input.table.as_ref().is_some_and(|t| t.partitioning != Partitioning::None);
-            let rows = if table { file::Rows::OfMany } else { file::Rows::No };
-            tasks.extend(files.map(|path| file::Task { path, keep: input.keep, rows }));
+            let beside = if table { file::Beside::RowsOfMany } else { file::Beside::Nothing };
+            tasks.extend(files.map(|path| file::Task { path, keep: input.keep, beside }));
             walks.push(Some(walk));
         } else {
             let table = input.table.is_some() && TableFormat::of_path(&input.path).is_some();
-            let rows = if table { file::Rows::Own(along) } else { file::Rows::No };
-            tasks.push(file::Task { path: input.path.clone(), keep: input.keep, rows });
+            let beside = if table { file::Beside::Rows(along) } else { file::Beside::Nothing };
+            tasks.push(file::Task { path: input.path.clone(), keep: input.keep, beside });
             walks.push(None);
         }
     }

@@ -1,7 +1,7 @@
 //! Hashing the columns of a table on several threads.
 //!
 //! Two ways, with one result. Where any run of blocks can be read by itself (Parquet), threads take
-//! runs and hash them alone. Where rows come one after another (text, Arrow IPC), threads take pieces,
+//! runs and hash each by itself. Where rows come one after another (text, Arrow IPC), threads take pieces,
 //! decode them at the same time, and then go through the columns one behind the other, as a wave:
 //! columns take a piece when they have taken the piece before.
 
@@ -209,8 +209,12 @@ impl Total {
     }
 }
 
-/// Hashes runs of whole blocks, each on one thread, and the file along with them. `read` gives the
-/// batches of a run.
+/// With more threads the rows are done before one stream among theirs would be: the file is faster on
+/// a core of its own.
+const TAKING_THREADS_MAX: usize = 4;
+
+/// Hashes runs of whole blocks, each on one thread, and on few threads the file along with them. `read`
+/// gives the batches of a run.
 pub(super) fn by_runs<I>(
     job: &Job<'_>,
     along: &Along<'_>,
@@ -229,6 +233,7 @@ where
         profilers: profilers(job),
         early: BTreeMap::new(),
     });
+    let takes_file = threads() <= TAKING_THREADS_MAX;
     let hash = |run: Range<u64>, buffer: &mut PageBuffer| -> Result<Vec<_>, ContentError> {
         let mut works: Vec<_> =
             job.columns.iter().map(|(_, kind)| ColumnWork::new(job, kind)).collect();
@@ -238,7 +243,10 @@ where
             let columns = works.iter_mut().zip(job.columns).zip(batch.columns());
             let columns = columns.map(|((work, (name, _)), array)| (work, name.as_str(), array));
             for together in columns.collect::<Vec<_>>().chunks_mut(TOGETHER) {
-                ColumnWork::push(together, &mut |rows| along.hash(rows, buffer))?;
+                ColumnWork::push(together, &mut |rows| match takes_file {
+                    true => along.hash(rows, buffer),
+                    false => Hasher::update_together(rows),
+                })?;
             }
         }
         Ok(works.into_iter().map(ColumnWork::finish).collect())
@@ -247,7 +255,11 @@ where
     on_threads(threads().min(blocks), || {
         let mut buffer = PageBuffer::new();
         loop {
-            let Some((index, run)) = lock(&runs).next() else { break };
+            let Some((index, run)) = lock(&runs).next() else {
+                // From now on a core is free for the file alone.
+                along.close();
+                break;
+            };
             if failure.is_before(index as u64) {
                 break;
             }

@@ -230,3 +230,24 @@ fn a_large_parquet_file_has_the_digest_and_the_copy_of_its_bytes() {
     let [(sha256, copy)] = &found.kept[..] else { panic!("{:?}", found.kept) };
     assert_eq!((*sha256, fs::read(copy.path()).unwrap()), (found.sha256, bytes));
 }
+
+/// Tables come last, but their errors where they stand.
+#[cfg(target_os = "linux")]
+#[test]
+fn of_several_files_that_cannot_be_read_the_first_is_named() {
+    let folder = tree(&[]);
+    for name in ["a.parquet", "b.bin", "c.bin"] {
+        // A file that can be opened and not be read at its beginning.
+        std::os::unix::fs::symlink("/proc/self/mem", folder.path().join(name)).unwrap();
+    }
+    for _ in 0..50 {
+        let table = Input {
+            table: Some(TableOptions::default()),
+            ..Input::new(folder.path().join("a.parquet"))
+        };
+        let others = ["b.bin", "c.bin"].map(|name| Input::new(folder.path().join(name)));
+        let inputs: Vec<_> = std::iter::once(table).chain(others).collect();
+        let error = fingerprint(&inputs, &Silent).unwrap_err().to_string();
+        assert!(error.contains("a.parquet"), "{error}");
+    }
+}

@@ -26,7 +26,8 @@ fn zip_directory(region: Region<'_>) -> io::Result<Option<Directory>> {
     let tail_bytes = region.len().min(22 + 65_535);
     let tail_at = region.len() - tail_bytes;
     let tail = region.bytes_at(tail_at, tail_bytes as usize)?;
-    let Some(at) = memchr::memmem::rfind(&tail, b"PK\x05\x06") else { return Ok(None) };
+    let is_end = |at: &usize| tail.get(*at..).is_some_and(|end| end.starts_with(b"PK\x05\x06"));
+    let Some(at) = memchr::memrchr_iter(b'P', &tail).find(is_end) else { return Ok(None) };
     let Some(end) = tail.get(at..at + 22) else { return Ok(None) };
     let end_at = tail_at + at as u64;
     let mut directory = Directory {

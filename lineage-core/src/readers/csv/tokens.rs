@@ -212,8 +212,8 @@ impl Tokens {
         &self.ends[first..self.used]
     }
 
-    /// Takes out lines that are no records of the piece's `lines`, checks that every record has as many fields as there are
-    /// columns, and returns the number of records.
+    /// Takes out blank lines, checks that every record has as many fields as there are columns, and
+    /// returns the number of records. `lines` are all line feeds of the piece.
     ///
     /// On a fault, the records are those before it. What a blank line held is left at the beginning
     /// of the field after it ([`first_field`]).
