@@ -28,8 +28,6 @@ pub(super) struct Along<'a> {
 struct Place<'a> {
     /// Nobody takes part any more.
     closed: bool,
-    /// What `row_bytes` was when bytes were taken the last time.
-    row_bytes: u64,
     reading: Option<Reading<'a>>,
     /// Set when the file has ended, or cannot be read on.
     ended: Option<Result<(), FingerprintError>>,
@@ -73,35 +71,35 @@ impl<'a> Along<'a> {
     pub(super) fn hash(&self, rows: Vec<(&mut Hasher, &[u8])>, buffer: &mut PageBuffer) {
         let size_bytes = rows.iter().map(|(_, bytes)| bytes.len() as u64).sum();
         let row_bytes = self.row_bytes.fetch_add(size_bytes, Ordering::Relaxed) + size_bytes;
-        // Where another thread has the file, the next to have it takes more.
+        // Who cannot have it leaves something to catch up.
         let mut place = self.place.try_lock().ok();
-        let file = place.as_mut().and_then(|place| self.take(place, row_bytes, buffer));
+        let file = place.as_mut().and_then(|place| {
+            let read = self.file_bytes.load(Ordering::Relaxed);
+            let even = u128::from(size_bytes) * u128::from(read) / u128::from(row_bytes.max(1));
+            self.take(place, read, even + even / 4, buffer)
+        });
         Hasher::update_together(rows.into_iter().chain(file).collect());
     }
 
-    /// Reads what is due of the file, if it is enough to be worth a call of the system.
+    /// Takes about as many of the file's bytes as wanted, if as many of those that belong to rows which
+    /// were read are left. Reads are of whole pages, and not of so few that they take longer than hashing.
     fn take<'p, 'b>(
         &self,
         place: &'p mut Place<'a>,
-        row_bytes: u64,
+        read: u64,
+        wanted: u128,
         buffer: &'b mut PageBuffer,
     ) -> Option<(&'p mut Hasher, &'b [u8])> {
         const PAGE_BYTES: usize = 4096;
-        const READ_BYTES_MIN: usize = 8 * PAGE_BYTES;
+        const LEAST_BYTES: usize = 8 * PAGE_BYTES;
         let Place { reading: Some(reading), ended: ended @ None, .. } = place else { return None };
-        let file_bytes = self.file_bytes.load(Ordering::Relaxed);
-        let due = file_bytes.saturating_sub(reading.size_bytes());
-        // What was read of the file is due evenly with the rows of it that are hashed.
-        let new = u128::from(row_bytes.saturating_sub(place.row_bytes));
-        let share = new * u128::from(file_bytes) / u128::from(row_bytes.max(1));
         let buffer = buffer.as_mut_slice();
-        // With something to catch up for what is left out, since reads are of whole pages.
-        let wanted = (share + share / 4).min(due.into()).min(buffer.len() as u128) as usize;
+        let left = read.saturating_sub(reading.size_bytes()).min(buffer.len() as u64) as usize;
+        let wanted = left.min(usize::try_from(wanted).unwrap_or(usize::MAX).max(LEAST_BYTES));
         let wanted = wanted - wanted % PAGE_BYTES;
-        if wanted < READ_BYTES_MIN {
+        if wanted < LEAST_BYTES {
             return None;
         }
-        place.row_bytes = row_bytes;
         match reading.next(&mut buffer[..wanted]) {
             Ok(count) if count > 0 => Some((reading.hasher(), &buffer[..count])),
             result => {
