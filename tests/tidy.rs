@@ -129,17 +129,6 @@ fn the_library_neither_prints_nor_asks_the_world() {
     }
 }
 
-/// Where the lint is set aside, each block says why it is sound: clippy asks for that.
-#[test]
-fn unsafe_code_is_in_one_place() {
-    for folder in ["lineage-core/src", "lineage-cli/src"] {
-        for (name, text) in sources(folder) {
-            let allowed = name.ends_with("src/digest/compress.rs");
-            assert!(allowed || !text.contains("unsafe_code"), "{name} allows unsafe code");
-        }
-    }
-}
-
 #[test]
 fn the_environment_and_the_clock_are_asked_in_one_place() {
     for (name, text) in sources("lineage-cli/src") {

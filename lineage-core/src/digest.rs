@@ -3,13 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
+use lineage_sha256::{Block, State, Stream};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::Digest as _;
 use sha2::block_api::compress256;
-
-use self::compress::{Block, State, Stream};
-
-mod compress;
 
 /// A SHA-256 digest (FIPS 180-4): 32 bytes, written as 64 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -129,7 +126,7 @@ impl Hasher {
             let blocks = hasher.take(bytes);
             Stream { state: &mut hasher.state, blocks }
         });
-        compress::compress(streams.collect());
+        lineage_sha256::compress(streams.collect());
     }
 
     /// Takes bytes, but for the whole blocks which it gives back: the state has to take those next.

@@ -2,24 +2,27 @@
 //!
 //! A round needs the result of the round before, so that a processor with instructions for SHA-256
 //! mostly waits for them. The rounds of other streams fill that time. `sha2` compresses one stream at
-//! a time; here the same instructions stand for several, where a processor has them.
+//! a time; here the same instructions stand for several, where a processor has them. It is a crate of
+//! its own so that it is optimised in every build, and the rest of the project forbids `unsafe`.
 
 use sha2::block_api::compress256;
 
 /// The working state between two blocks.
-pub(super) type State = [u32; 8];
+pub type State = [u32; 8];
 
 /// What the function takes at a time.
-pub(super) type Block = [u8; 64];
+pub type Block = [u8; 64];
 
 /// A stream's state, and the blocks which that has not seen.
-pub(super) struct Stream<'a> {
-    pub(super) state: &'a mut State,
-    pub(super) blocks: &'a [Block],
+pub struct Stream<'a> {
+    /// Before the blocks.
+    pub state: &'a mut State,
+    /// The next of the stream.
+    pub blocks: &'a [Block],
 }
 
 /// Compresses all blocks of all streams. Up to four streams are worked at together.
-pub(super) fn compress(mut streams: Vec<Stream<'_>>) {
+pub fn compress(mut streams: Vec<Stream<'_>>) {
     // The longest first, so that few are left alone at the end.
     streams.sort_by_key(|stream| std::cmp::Reverse(stream.blocks.len()));
     loop {
