@@ -199,36 +199,52 @@ fn as_many_bytes_are_read_as_were_expected() {
     }
 }
 
-/// Its bytes are hashed along with its rows, and copied by whoever reads them.
+/// Their bytes are hashed along with their rows, and copied by whoever reads them: of many runs of rows,
+/// of one, and of none.
 #[test]
-fn a_large_parquet_file_has_the_digest_and_the_copy_of_its_bytes() {
+fn large_parquet_files_have_the_digests_and_the_copies_of_their_bytes() {
     use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 
     let folder = tree(&[("copies/.keep", b"")]);
-    let path = folder.path().join("t.parquet");
-    let scattered = (0..1_000_000_i64).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15_u64 as i64));
-    let column: ArrayRef = std::sync::Arc::new(Int64Array::from_iter_values(scattered));
-    let batch = RecordBatch::try_from_iter([("n", column)]).unwrap();
-    let file = fs::File::create(&path).unwrap();
-    let mut writer = parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
-    writer.write(&batch).unwrap();
-    writer.close().unwrap();
-    let bytes = fs::read(&path).unwrap();
-    assert!(bytes.len() > 4 * 1024 * 1024, "{}", bytes.len());
+    let scattered = |n: i64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15_u64 as i64);
+    let written = [(1_000_000, 1), (200_000, 4)].map(|(rows, columns)| {
+        let column = |first: i64| {
+            let values = (first..first + rows).map(scattered);
+            std::sync::Arc::new(Int64Array::from_iter_values(values)) as ArrayRef
+        };
+        let named = (0..columns).map(|place| (format!("c{place}"), column(place)));
+        let batch = RecordBatch::try_from_iter(named).unwrap();
+        let path = folder.path().join(format!("{rows}.parquet"));
+        let file = fs::File::create(&path).unwrap();
+        let mut writer = parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        let schema = batch.schema();
+        let digest = table::digest_batches::<table::TableError>(&schema, [Ok(batch)].into_iter());
+        (path, Some(digest.unwrap()))
+    });
+    let no_table = folder.path().join("no-table.parquet");
+    fs::write(&no_table, vec![7; 5 * 1024 * 1024]).unwrap();
+    let files = [&written[..], &[(no_table, None)]].concat();
 
-    let expected = table::digest_batches::<table::TableError>(
-        &batch.schema(),
-        std::iter::once(Ok(batch.clone())),
-    );
-    let random = || "copy".to_owned();
-    let to = folder.path().join("copies");
+    let (to, number) = (folder.path().join("copies"), std::sync::atomic::AtomicU32::new(0));
+    let random = || number.fetch_add(1, std::sync::atomic::Ordering::Relaxed).to_string();
     let copies = Copies::new(&to, &random);
-    let input = Input { keep: true, table: Some(TableOptions::default()), ..Input::new(&path) };
-    let found = fingerprint_keeping(&[input], Some(&copies), None, &Silent).unwrap().remove(0);
-    assert_eq!(found.sha256, Sha256::of(&bytes));
-    assert_eq!(found.table.unwrap().digest, expected.unwrap());
-    let [(sha256, copy)] = &found.kept[..] else { panic!("{:?}", found.kept) };
-    assert_eq!((*sha256, fs::read(copy.path()).unwrap()), (found.sha256, bytes));
+    let inputs = files.iter().map(|(path, _)| {
+        let table = Some(TableOptions::default());
+        Input { keep: true, table, ..Input::new(path) }
+    });
+    let inputs: Vec<_> = inputs.collect();
+    let found = fingerprint_keeping(&inputs, Some(&copies), None, &Silent).unwrap();
+    for ((path, digest), found) in files.iter().zip(found) {
+        let bytes = fs::read(path).unwrap();
+        assert!(bytes.len() > 4 * 1024 * 1024, "{}", bytes.len());
+        assert_eq!(found.sha256, Sha256::of(&bytes));
+        assert_eq!(found.table_problem.is_some(), digest.is_none());
+        assert_eq!(found.table.map(|table| table.digest), *digest);
+        let [(sha256, copy)] = &found.kept[..] else { panic!("{:?}", found.kept) };
+        assert!(*sha256 == found.sha256 && fs::read(copy.path()).unwrap() == bytes);
+    }
 }
 
 /// Tables come last, but their errors where they stand.
