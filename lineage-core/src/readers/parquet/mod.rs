@@ -394,6 +394,11 @@ struct At {
 impl Read for At {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = files::read_at(&self.file, buffer, self.position)?;
+        // The footer follows all pages. A decoder that skips what a broken header announces takes the
+        // end of the file for success, and would go on for as long as the header says.
+        if count == 0 && !buffer.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         self.position += count as u64;
         Ok(count)
     }

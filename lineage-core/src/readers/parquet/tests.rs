@@ -495,3 +495,14 @@ fn the_memory_of_bombs() {
     let most_kib: u64 = most.trim().trim_end_matches(" kB").parse().unwrap();
     assert!(most_kib < 200 * 1024, "{most_kib} KiB");
 }
+
+/// A header of 3 KiB can announce billions of values, which were skipped one by one behind the end.
+#[test]
+fn the_end_of_the_file_is_an_error_for_who_skips() {
+    let mut file = tempfile::tempfile().unwrap();
+    std::io::Write::write_all(&mut file, b"PAR1").unwrap();
+    let shared = SharedFile { file: Arc::new(file), size_bytes: 4 };
+    let mut reader = shared.get_read(4).unwrap();
+    let skipped = std::io::copy(&mut std::io::Read::take(&mut reader, 1), &mut std::io::sink());
+    assert_eq!(skipped.unwrap_err().kind(), std::io::ErrorKind::UnexpectedEof);
+}
