@@ -139,7 +139,9 @@ impl Temporary {
     /// A temporary that is a copy-on-write clone of `source`, where the file system can do that.
     pub(crate) fn clone_of(source: &Path, path: PathBuf) -> Option<Temporary> {
         reflink_copy::reflink(source, &path).ok()?;
-        Some(Temporary { path, file: None })
+        let clone = Temporary { path, file: None };
+        // Some systems clone the permissions too; what cannot be flushed is of no use.
+        clone.open_to_flush().ok().map(|_| clone)
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -165,9 +167,13 @@ impl Temporary {
     pub(crate) fn flush(&self) -> Result<(), FileError> {
         let flushed = match &self.file {
             Some(file) => file.sync_all(),
-            None => OpenOptions::new().write(true).open(&self.path).and_then(|f| f.sync_all()),
+            None => self.open_to_flush().and_then(|file| file.sync_all()),
         };
         flushed.map_err(FileError::io("flush", &self.path))
+    }
+
+    fn open_to_flush(&self) -> io::Result<File> {
+        OpenOptions::new().write(true).open(&self.path)
     }
 
     /// Takes away everyone's permission to write.

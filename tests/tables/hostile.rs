@@ -12,6 +12,7 @@ use super::arrays;
 use super::files::{self, Folder};
 use super::types::Dice;
 use super::values::{Column, Value};
+use crate::support::testdata;
 
 /// A process that reads the worst files must stay below this.
 const MEMORY_BYTES_MAX: u64 = 512 << 20;
@@ -102,6 +103,16 @@ fn flipped_bits_never_do_more_than_change_the_table_or_refuse_it() {
             let _ = files::read(&folder.write(name, &bytes), None);
         }
     }
+}
+
+/// Found by the fuzzer: the header of a page announces billions of values, and the decoder skipped them
+/// one by one behind the end of the file, for half a minute.
+#[test]
+fn what_a_header_announces_ends_with_the_file() {
+    let bytes = fs::read(testdata("hostile/header-of-billions.parquet")).unwrap();
+    let found = files::read(&Folder::new().write("t.parquet", &bytes), None).unwrap();
+    let problem = found.table_problem.unwrap();
+    assert!(problem.contains("unexpected end of file"), "{problem}");
 }
 
 #[cfg(target_os = "linux")]
