@@ -44,12 +44,13 @@ fn without_tests(text: &str) -> &str {
 #[test]
 fn imports_go_down_only() {
     let floors: [&[&str]; 5] = [
-        &["digest", "canonical", "names", "context", "files", "layout", "redaction"],
+        &["arrow", "digest", "canonical", "names", "context", "files", "layout", "redaction"],
         &[
             "table",
             "readers",
             "series",
             "profile",
+            "compare",
             "frames",
             "fingerprint",
             "inspect",

@@ -320,9 +320,6 @@ impl From<DiffError> for CliError {
                 "`lineage fingerprint FILE --columns` lists the columns; --key may be given several times",
             ),
             DiffError::TooManyRows(_) => CliError::new(ErrorKind::TooLarge, message),
-            DiffError::WithoutRows => {
-                with(ErrorKind::Usage, "leave --key and --drift away, or use a build that has it")
-            }
             DiffError::NotAsRecorded { .. } => with(
                 ErrorKind::NotFound,
                 "without --key and --drift versions are compared by what was recorded of them",

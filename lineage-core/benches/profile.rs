@@ -6,12 +6,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use lineage_core::arrow::array::{
     Array, ArrayRef, BooleanArray, Date32Array, Float64Array, Int8Array, Int64Array, StringArray,
     TimestampMillisecondArray,
 };
-use arrow::datatypes::Field;
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use lineage_core::arrow::datatypes::Field;
 use lineage_core::profile::{BlockProfile, BlockProfiler, ColumnProfiler, Scratch};
 use lineage_core::table::ColumnKind;
 

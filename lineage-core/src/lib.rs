@@ -66,6 +66,7 @@
 #![deny(missing_docs)]
 
 // Floor 0: values, names, canonical JSON, file writes, paths, what is kept out of records.
+pub mod arrow;
 pub mod canonical;
 pub mod context;
 pub mod digest;
@@ -75,6 +76,7 @@ pub mod names;
 pub mod redaction;
 
 // Floor 1: what bytes are, what can happen, what is configured.
+pub mod compare;
 pub mod environment;
 pub mod events;
 pub mod fingerprint;

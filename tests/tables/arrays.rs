@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::*;
-use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow::datatypes::*;
+use lineage_core::arrow::array::*;
+use lineage_core::arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use lineage_core::arrow::datatypes::*;
 
 use super::values::{Column, Value};
 

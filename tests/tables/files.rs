@@ -4,9 +4,9 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use arrow::array::RecordBatch;
-use arrow::ipc::CompressionType;
-use arrow::ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
+use lineage_core::arrow::array::RecordBatch;
+use lineage_core::arrow::ipc::CompressionType;
+use lineage_core::arrow::ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
 use lineage_core::context::Silent;
 use lineage_core::fingerprint::{
     DeclaredColumn, Fingerprint, FingerprintError, Input, Table, TableOptions, fingerprint,

@@ -3,8 +3,8 @@
 use std::fs;
 use std::process::Command;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::DataType;
+use lineage_core::arrow::array::RecordBatch;
+use lineage_core::arrow::datatypes::DataType;
 use lineage_core::table::ColumnKind;
 use parquet::file::metadata::{ParquetMetaDataReader, ParquetMetaDataWriter};
 

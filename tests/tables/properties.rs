@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray, StringViewArray};
+use lineage_core::arrow::array::{ArrayRef, RecordBatch, StringArray, StringViewArray};
 use lineage_core::table::{ColumnKind, TableDigest, TableError, digest_batches};
 use proptest::prelude::*;
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use arrow::datatypes::i256;
+use lineage_core::arrow::datatypes::i256;
 use lineage_core::fingerprint::DeclaredColumn;
 use lineage_core::table::ColumnKind;
 

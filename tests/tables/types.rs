@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, TimeUnit, i256};
+use lineage_core::arrow::datatypes::{DataType, Field, FieldRef, Fields, TimeUnit, i256};
 use lineage_core::table::ColumnKind;
 
 use super::arrays::{rescaled, ticks};

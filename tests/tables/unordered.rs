@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use arrow::array::RecordBatch;
+use lineage_core::arrow::array::RecordBatch;
 use lineage_core::context::Silent;
 use lineage_core::digest::Sha256;
 use lineage_core::fingerprint::{

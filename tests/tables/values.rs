@@ -1,6 +1,6 @@
 //! Values as the specification sees them, and random columns of them.
 
-use arrow::datatypes::i256;
+use lineage_core::arrow::datatypes::i256;
 use lineage_core::table::ColumnKind;
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, i256};
+use lineage_core::arrow::array::RecordBatch;
+use lineage_core::arrow::datatypes::{DataType, i256};
 use lineage_core::table::{ColumnKind, RowSum, TableDigest, TableError, digest_batches};
 use serde_json::Value as Json;
 

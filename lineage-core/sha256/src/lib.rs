@@ -2,8 +2,11 @@
 //!
 //! A round needs the result of the round before, so that a processor with instructions for SHA-256
 //! mostly waits for them. The rounds of other streams fill that time. `sha2` compresses one stream at
-//! a time; here the same instructions stand for several, where a processor has them. It is a crate of
-//! its own so that it is optimised in every build, and the rest of the project forbids `unsafe`.
+//! a time; here the same instructions stand for several, on x86-64 processors that have them. Elsewhere two
+//! streams give `sha2` their blocks by turns. It is a crate of its own so that it is optimised in every
+//! build, and the rest of the project forbids `unsafe`.
+//!
+//! The feature `portable` takes the second way everywhere, to test it on x86-64.
 
 use sha2::block_api::compress256;
 
@@ -13,7 +16,7 @@ pub type State = [u32; 8];
 /// What the function takes at a time.
 pub type Block = [u8; 64];
 
-/// A stream's state, and the blocks which that has not seen.
+/// A stream's state, and the blocks that it has not taken yet.
 pub struct Stream<'a> {
     /// Before the blocks.
     pub state: &'a mut State,
@@ -46,21 +49,40 @@ fn compress_together<const N: usize>(mut streams: [&mut Stream<'_>; N]) {
         states[place] = *stream.state;
         (blocks[place], stream.blocks) = stream.blocks.split_at(count);
     }
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", not(feature = "portable")))]
     let done = x86::compress(&mut states, blocks);
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(not(all(target_arch = "x86_64", not(feature = "portable"))))]
     let done = false;
     if !done {
-        for (state, blocks) in states.iter_mut().zip(blocks) {
-            compress256(state, blocks);
-        }
+        by_turns(&mut states, blocks);
     }
     for (stream, state) in streams.into_iter().zip(states) {
         *stream.state = state;
     }
 }
 
-#[cfg(target_arch = "x86_64")]
+/// Compresses the blocks of each stream, as many of each. Two streams take their blocks by turns, so that a
+/// processor that executes out of order begins with a block of the one while it waits for the other.
+fn by_turns<const N: usize>(states: &mut [State; N], blocks: [&[Block]; N]) {
+    for (states, blocks) in states.chunks_mut(2).zip(blocks.chunks(2)) {
+        match (states, blocks) {
+            ([first, second], [blocks, others]) => {
+                for (block, other) in blocks.iter().zip(*others) {
+                    compress256(first, std::slice::from_ref(block));
+                    compress256(second, std::slice::from_ref(other));
+                }
+            }
+            (states, blocks) => {
+                states
+                    .iter_mut()
+                    .zip(blocks)
+                    .for_each(|(state, blocks)| compress256(state, blocks));
+            }
+        }
+    }
+}
+
+#[cfg(all(target_arch = "x86_64", any(test, not(feature = "portable"))))]
 mod x86 {
     use std::arch::x86_64::*;
 
@@ -184,7 +206,7 @@ mod x86 {
     ];
 }
 
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
@@ -197,8 +219,16 @@ mod tests {
         for (state, blocks) in expected.iter_mut().zip(blocks) {
             compress256(state, blocks);
         }
-        let mut together = states;
-        assert!(!x86::compress(&mut together, blocks) || together == expected);
+        let mut turns = states;
+        by_turns(&mut turns, blocks);
+        assert_eq!(turns, expected);
+        #[cfg(target_arch = "x86_64")]
+        {
+            let mut together = states;
+            if x86::compress(&mut together, blocks) {
+                assert_eq!(together, expected);
+            }
+        }
     }
 
     proptest! {
@@ -214,6 +244,28 @@ mod tests {
             of_n::<2>(&states, &blocks);
             of_n::<3>(&states, &blocks);
             of_n::<4>(&states, &blocks);
+        }
+
+        /// As many streams as there are, of any lengths, by the way that this build takes.
+        #[test]
+        fn streams_of_any_lengths_have_the_states_of_each_alone(
+            streams in prop::collection::vec(
+                (any::<State>(), prop::collection::vec(any::<u8>(), 0..9 * size_of::<Block>())),
+                0..=9,
+            ),
+        ) {
+            let mut found: Vec<State> = streams.iter().map(|(state, _)| *state).collect();
+            let parts = found.iter_mut().zip(&streams);
+            compress(
+                parts
+                    .map(|(state, (_, bytes))| Stream { state, blocks: bytes.as_chunks().0 })
+                    .collect(),
+            );
+            for (found, (state, bytes)) in found.into_iter().zip(streams) {
+                let mut expected = state;
+                compress256(&mut expected, bytes.as_chunks().0);
+                prop_assert_eq!(found, expected);
+            }
         }
     }
 }

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::rows::{KeyedDifference, TableDrift};
 use super::table::{TableDifference, comparable};
+use crate::compare::{KeyedDifference, TableDrift};
 use crate::digest::{Kind, Sha256};
 use crate::events::Hashed;
 use crate::fingerprint::{Difference, Fingerprint, Manifest, Table, TableFormat, Typing};

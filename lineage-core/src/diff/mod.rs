@@ -22,7 +22,6 @@ use crate::objects::ObjectError;
 use crate::store::{Reader, StoreError};
 
 pub use data::{DataDifference, DataSide, FileChange, FileDifference, Verdict};
-pub use rows::{KeyedDifference, TableDrift};
 pub use table::{Change, ColumnDifference, RowRange, TableDifference};
 pub(crate) use versions::matched;
 pub use versions::{
@@ -62,9 +61,6 @@ pub enum DiffError {
     /// More rows than are compared.
     #[error("{0}")]
     TooManyRows(String),
-    /// The library was built without comparisons of rows.
-    #[error("this lineage was built without comparisons of rows (its feature \"polars\")")]
-    WithoutRows,
     /// The rows of a recorded dataset are wanted, and its file holds something else now.
     #[error("{path}, recorded by {reference} as {role}, is {now}", path = path.display())]
     NotAsRecorded {
@@ -100,7 +96,6 @@ pub fn files(
     options: &DiffOptions<'_>,
     observer: &dyn Observer,
 ) -> Result<DataDifference, DiffError> {
-    rows::check_built(options)?;
     let own = |path: &Path| {
         let recorded = reader.and_then(|reader| reader.layout().recorded(path).ok());
         move |bytes: &[u8]| match (reader, &recorded) {

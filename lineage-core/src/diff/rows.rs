@@ -5,24 +5,18 @@ use std::path::Path;
 use super::data::{DataDifference, Known};
 use super::table::TableDifference;
 use super::{DiffError, DiffOptions};
+use crate::arrow::array::RecordBatch;
+use crate::compare::{
+    DriftError, JoinError, KeyedOptions, ReadingError, Side, Source, SourceBatches, SourceError,
+    difference_by_key, drift,
+};
 use crate::context::Observer;
 use crate::digest::{Hasher, Kind};
 use crate::fingerprint::{ContentError, FingerprintError, Rows, Table};
 use crate::table::{BLOCK_ROWS, ColumnGrid, TableError};
 
-#[cfg(feature = "polars")]
-pub use crate::frames::{KeyedDifference, TableDrift};
-#[cfg(not(feature = "polars"))]
-pub use without::{KeyedDifference, TableDrift};
-
 /// A table that is to be read, and where it is.
 pub(super) type TableAt<'a> = (&'a Path, Option<&'a Table>);
-
-/// An error when rows are to be compared, and this library cannot.
-pub(super) fn check_built(options: &DiffOptions<'_>) -> Result<(), DiffError> {
-    let wanted = options.drift || !options.key.is_empty();
-    if wanted && !cfg!(feature = "polars") { Err(DiffError::WithoutRows) } else { Ok(()) }
-}
 
 /// Where one table has the rows of the other and more, as far as whole blocks tell, looks at the rows of
 /// the longer one that stand beside the last, shorter block of the other.
@@ -90,19 +84,7 @@ fn leaves_of(
     Ok(digests.flatten().collect())
 }
 
-#[cfg(not(feature = "polars"))]
-pub(super) fn compare(
-    _difference: &mut DataDifference,
-    _left: TableAt<'_>,
-    _right: TableAt<'_>,
-    options: &DiffOptions<'_>,
-    _observer: &dyn Observer,
-) -> Result<(), DiffError> {
-    check_built(options)
-}
-
 /// Compares rows by key and distributions, as far as that is asked for.
-#[cfg(feature = "polars")]
 pub(super) fn compare(
     difference: &mut DataDifference,
     left: TableAt<'_>,
@@ -110,8 +92,6 @@ pub(super) fn compare(
     options: &DiffOptions<'_>,
     observer: &dyn Observer,
 ) -> Result<(), DiffError> {
-    use crate::frames::{KeyedOptions, difference_by_key, drift};
-
     if options.key.is_empty() && !options.drift {
         return Ok(());
     }
@@ -133,48 +113,38 @@ pub(super) fn compare(
     };
     let (rows_left, rows_right) = (open(left, 0)?, open(right, 1)?);
     let paths = (left.0, right.0);
-    let source_left = source(left.0, &rows_left).map_err(|error| frames(error, paths.0))?;
-    let source_right = source(right.0, &rows_right).map_err(|error| frames(error, paths.1))?;
+    let source_left = source(left.0, &rows_left).map_err(|error| unread(error, paths.0))?;
+    let source_right = source(right.0, &rows_right).map_err(|error| unread(error, paths.1))?;
     if !options.key.is_empty() {
         let keyed = KeyedOptions::default();
         let found = difference_by_key(&source_left, &source_right, options.key, &keyed);
         difference.rows = Some(found.map_err(|error| joined(error, paths))?);
     }
     if options.drift {
-        use crate::frames::DriftError;
         let found = drift(&source_left, &source_right).map_err(|error| match error {
             DriftError::TooManyRows { .. } => DiffError::TooManyRows(error.to_string()),
-            DriftError::Frames(error) => frames(error, paths.0),
+            DriftError::Reading(error) => unread(error, paths.0),
         });
         difference.drift = Some(found?);
     }
     Ok(())
 }
 
-#[cfg(feature = "polars")]
-fn source<'a>(
-    path: &'a Path,
-    rows: &'a Rows<'a>,
-) -> Result<crate::frames::Source<'a>, crate::frames::FramesError> {
-    use crate::frames::{Source, SourceBatches, SourceError};
-
+fn source<'a>(path: &'a Path, rows: &'a Rows<'a>) -> Result<Source<'a>, ReadingError> {
     let schema = std::sync::Arc::clone(rows.schema());
     Source::new(schema, move |columns| {
         let columns = columns.to_vec();
         let failed =
             move |problem| -> SourceError { Box::new(FingerprintError::of_table(path, problem)) };
         let batches = rows.read().map_err(failed)?;
-        let project = move |batch: Result<arrow::array::RecordBatch, ContentError>| {
+        let project = move |batch: Result<RecordBatch, ContentError>| {
             Ok(batch.map_err(failed)?.project(&columns)?)
         };
         Ok(Box::new(batches.map(project)) as SourceBatches<'a>)
     })
 }
 
-#[cfg(feature = "polars")]
-fn joined(error: crate::frames::JoinError, (left, right): (&Path, &Path)) -> DiffError {
-    use crate::frames::{JoinError, Side};
-
+fn joined(error: JoinError, (left, right): (&Path, &Path)) -> DiffError {
     match error {
         JoinError::TooManyRows { .. } => DiffError::TooManyRows(error.to_string()),
         JoinError::SourceChanged(Side::Left) => {
@@ -183,16 +153,13 @@ fn joined(error: crate::frames::JoinError, (left, right): (&Path, &Path)) -> Dif
         JoinError::SourceChanged(Side::Right) => {
             FingerprintError::Changed { path: right.to_owned() }.into()
         }
-        JoinError::Frames(error) => frames(error, left),
+        JoinError::Reading(error) => unread(error, left),
         error => DiffError::Key(with_paths(&error, (left, right))),
     }
 }
 
 /// What is wrong with the key, with the tables by their paths.
-#[cfg(feature = "polars")]
-fn with_paths(error: &crate::frames::JoinError, (left, right): (&Path, &Path)) -> String {
-    use crate::frames::{JoinError, Side};
-
+fn with_paths(error: &JoinError, (left, right): (&Path, &Path)) -> String {
     let of = |side: &Side| match side {
         Side::Left => left.display(),
         Side::Right => right.display(),
@@ -219,29 +186,13 @@ fn with_paths(error: &crate::frames::JoinError, (left, right): (&Path, &Path)) -
     }
 }
 
-#[cfg(feature = "polars")]
-fn frames(error: crate::frames::FramesError, path: &Path) -> DiffError {
-    use crate::frames::FramesError;
-
+fn unread(error: ReadingError, path: &Path) -> DiffError {
     let no_rows = |problem: String| DiffError::NoRows { path: path.to_owned(), problem };
     match error {
-        FramesError::Source(error) => match error.downcast::<FingerprintError>() {
+        ReadingError::Source(error) => match error.downcast::<FingerprintError>() {
             Ok(error) => DiffError::Fingerprint(*error),
             Err(error) => no_rows(error.to_string()),
         },
         error => no_rows(error.to_string()),
     }
-}
-
-#[cfg(not(feature = "polars"))]
-mod without {
-    use serde::Serialize;
-
-    /// There is none without the feature `polars`.
-    #[derive(Debug, Clone, PartialEq, Serialize)]
-    pub enum KeyedDifference {}
-
-    /// There is none without the feature `polars`.
-    #[derive(Debug, Clone, PartialEq, Serialize)]
-    pub enum TableDrift {}
 }

@@ -123,7 +123,6 @@ pub fn versions(
     options: &DiffOptions<'_>,
     observer: &dyn Observer,
 ) -> Result<VersionDifference, DiffError> {
-    rows::check_built(options)?;
     let (left, right) = (Recorded::of(reader, left)?, Recorded::of(reader, right)?);
     let artifact = data::compare(&left.artifact(reader), &right.artifact(reader));
     let mut datasets = Vec::new();

@@ -29,7 +29,7 @@ pub(crate) use file::Copies;
 
 use std::path::{Path, PathBuf};
 
-use arrow::array::RecordBatchReader;
+use crate::arrow::array::RecordBatchReader;
 
 use self::along::Along;
 use crate::context::Observer;
@@ -120,10 +120,10 @@ pub fn fingerprint(
 /// let table = fingerprint_path(&path, &Silent)?.table.ok_or("no table")?;
 ///
 /// // The same rows from anywhere else, in any batches and of any width.
-/// let ids = std::sync::Arc::new(arrow::array::Int32Array::from(vec![1, 2])) as _;
-/// let names = std::sync::Arc::new(arrow::array::StringArray::from(vec!["Ada", "Grace"])) as _;
-/// let batch = arrow::array::RecordBatch::try_from_iter([("id", ids), ("name", names)])?;
-/// let reader = arrow::array::RecordBatchIterator::new([Ok(batch.clone())], batch.schema());
+/// let ids = std::sync::Arc::new(lineage_core::arrow::array::Int32Array::from(vec![1, 2])) as _;
+/// let names = std::sync::Arc::new(lineage_core::arrow::array::StringArray::from(vec!["Ada", "Grace"])) as _;
+/// let batch = lineage_core::arrow::array::RecordBatch::try_from_iter([("id", ids), ("name", names)])?;
+/// let reader = lineage_core::arrow::array::RecordBatchIterator::new([Ok(batch.clone())], batch.schema());
 /// assert_eq!(fingerprint_reader(reader)?, table.digest);
 /// # Ok(())
 /// # }

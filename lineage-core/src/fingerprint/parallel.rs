@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
 
-use arrow::array::{ArrayRef, RecordBatch};
+use crate::arrow::array::{ArrayRef, RecordBatch};
 
 use super::along::Along;
 use super::content::ContentError;

@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::Read;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use crate::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
+use crate::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 
 use super::content::{ContentError, Digested, Partitioning, Table, TableOptions, Typing, Watched};
 use super::directory::Walk;

@@ -5,8 +5,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use crate::arrow::array::RecordBatch;
+use crate::arrow::datatypes::SchemaRef;
 
 use super::content::{ContentError, Table, TableOptions};
 use super::readings::FileState;
@@ -53,7 +53,7 @@ impl<'a> Rows<'a> {
             compression,
             columns: columns.map(|column| (column.name.clone(), column.kind.clone())).collect(),
             options: options.clone(),
-            schema: Arc::new(arrow::datatypes::Schema::empty()),
+            schema: Arc::new(crate::arrow::datatypes::Schema::empty()),
             state: state(path),
             observer,
         };

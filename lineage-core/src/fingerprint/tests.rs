@@ -163,7 +163,7 @@ fn stand_ins_are_recognised() {
 fn as_many_bytes_are_read_as_were_expected() {
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+    use crate::arrow::array::{ArrayRef, Int64Array, RecordBatch};
 
     #[derive(Default)]
     struct Count {
@@ -188,7 +188,7 @@ fn as_many_bytes_are_read_as_were_expected() {
     writer.write(&batch).unwrap();
     writer.close().unwrap();
     let file = create("t.arrow");
-    let mut writer = arrow::ipc::writer::FileWriter::try_new(file, &batch.schema()).unwrap();
+    let mut writer = crate::arrow::ipc::writer::FileWriter::try_new(file, &batch.schema()).unwrap();
     writer.write(&batch).unwrap();
     writer.finish().unwrap();
     for name in ["t.csv", "t.ndjson", "t.parquet", "t.arrow"] {
@@ -203,7 +203,7 @@ fn as_many_bytes_are_read_as_were_expected() {
 /// of one, and of none.
 #[test]
 fn large_parquet_files_have_the_digests_and_the_copies_of_their_bytes() {
-    use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+    use crate::arrow::array::{ArrayRef, Int64Array, RecordBatch};
 
     let folder = tree(&[("copies/.keep", b"")]);
     let scattered = |n: i64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15_u64 as i64);

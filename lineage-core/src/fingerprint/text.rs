@@ -4,7 +4,7 @@
 use std::io::Read;
 use std::sync::Mutex;
 
-use arrow::array::RecordBatch;
+use crate::arrow::array::RecordBatch;
 
 use super::content::{ContentError, Digested, TableOptions};
 use super::parallel::{self, Decoded, Hashed, Job};

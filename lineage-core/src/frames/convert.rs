@@ -6,11 +6,11 @@
 use std::io::Cursor;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray as _, RecordBatch, RecordBatchOptions};
-use arrow::compute::{self, CastOptions};
-use arrow::datatypes::{DataType, Date64Type, Field, Fields, Schema, SchemaRef, TimeUnit};
-use arrow::ipc::reader::StreamReader;
-use arrow::ipc::writer::StreamWriter;
+use crate::arrow::array::{ArrayRef, AsArray as _, RecordBatch, RecordBatchOptions};
+use crate::arrow::datatypes::{DataType, Date64Type, Field, Fields, Schema, SchemaRef, TimeUnit};
+use crate::arrow::ipc::reader::StreamReader;
+use crate::arrow::ipc::writer::StreamWriter;
+use arrow_cast::cast::{CastOptions, cast_with_options};
 use polars::prelude as pl;
 use polars::prelude::{SerReader as _, SerWriter as _};
 
@@ -147,7 +147,7 @@ pub fn dataframe<E: Into<FramesError>>(
         height += batch.num_rows();
         if batch.num_columns() != target.fields().len() {
             let problem = "a batch has not the columns of the schema".to_owned();
-            return Err(arrow::error::ArrowError::SchemaError(problem).into());
+            return Err(crate::arrow::error::ArrowError::SchemaError(problem).into());
         }
         if batch.num_rows() > 0 && batch.num_columns() > 0 {
             frame.vstack_mut_owned(stack(&target, Some(&batch))?)?;
@@ -182,7 +182,7 @@ fn converted(array: &ArrayRef, field: &Field) -> Result<ArrayRef, FramesError> {
         return Err(crate::table::TableError::Cell { column: field.name().clone(), problem }.into());
     }
     let strict = CastOptions { safe: false, ..CastOptions::default() };
-    Ok(compute::cast_with_options(array, field.data_type(), &strict)?)
+    Ok(cast_with_options(array, field.data_type(), &strict)?)
 }
 
 /// The type in which polars takes a column. Only these are given to it, without their metadata, since

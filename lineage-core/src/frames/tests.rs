@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
+use crate::arrow::array::{
     ArrayRef, BooleanArray, Date64Array, Decimal256Array, DictionaryArray, FixedSizeListArray,
     Int32Array, Int64Array, RecordBatch, StringArray, StringViewArray, Time32SecondArray,
     TimestampSecondArray,
 };
-use arrow::datatypes::{Field, Int8Type, Int32Type, Schema, i256};
+use crate::arrow::datatypes::{Field, Int8Type, Int32Type, Schema, i256};
 use polars::prelude as pl;
 use polars::prelude::{IntoLazy as _, IntoSeries as _, NamedFrom as _, NewChunkedArray as _};
 
@@ -168,7 +168,7 @@ fn what_a_frame_cannot_hold_is_refused_by_name() {
     assert_eq!(error, "not supported: i128 of polars in column \"wide\"");
 
     let numbers: ArrayRef = Arc::new(Int32Array::from(vec![1]));
-    let field = Arc::new(Field::new("a", arrow::datatypes::DataType::Int32, true));
+    let field = Arc::new(Field::new("a", crate::arrow::datatypes::DataType::Int32, true));
     let schema = Arc::new(Schema::new(vec![Arc::clone(&field), field]));
     let twice = RecordBatch::try_new(schema.clone(), vec![numbers.clone(), numbers]).unwrap();
     let batches: Batches = vec![Ok(twice)];
@@ -210,4 +210,119 @@ fn a_frame_read_from_a_file_has_the_digest_of_the_files_table() {
     let digest = file.table.unwrap().digest;
     assert_eq!(fingerprint_dataframe(&read).unwrap(), digest);
     assert_eq!(fingerprint_lazyframe(pl::IntoLazy::lazy(read)).unwrap(), digest);
+}
+
+#[test]
+fn a_table_file_becomes_a_frame_with_the_kinds_that_were_found() {
+    use crate::context::Silent;
+    use crate::fingerprint::fingerprint_path;
+
+    let folder = tempfile::tempdir().unwrap();
+    // Long enough for several pieces, which see other kinds and units at first.
+    let mut text = "id,code,at,rate\n".to_owned();
+    for row in 0..90_000 {
+        text += &format!("{row},{:03},2024-01-01T00:00:{:02},{row}\n", row % 1000, row % 60);
+    }
+    text += "90000,x,2024-01-02T00:00:00.000000001,0.5\n";
+    let path = folder.path().join("rows.csv");
+    std::fs::write(&path, text).unwrap();
+    let table = fingerprint_path(&path, &Silent).unwrap().table.unwrap();
+    let frame = read_table(&path, &table, &TableOptions::default(), &Silent).unwrap();
+    assert_eq!(fingerprint_dataframe(&frame).unwrap(), table.digest);
+    let types: Vec<String> = frame.dtypes().iter().map(ToString::to_string).collect();
+    assert_eq!(types, ["i64", "str", "datetime[ns]", "f64"]);
+
+    std::fs::write(&path, "id,code,at,rate\n1,2,3,4\n").unwrap();
+    let error = read_table(&path, &table, &TableOptions::default(), &Silent).unwrap_err();
+    assert!(matches!(error, FramesError::Content(_)), "{error}");
+}
+
+mod join {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::compare::{KeyedOptions, RowExample, Source, difference_by_key};
+
+    type Row = (Option<i64>, String, Option<i64>);
+
+    fn frame(rows: &[Row], row: &str) -> DataFrame {
+        let places: Vec<i64> = (0..rows.len() as i64).collect();
+        let ids: Vec<_> = rows.iter().map(|row| row.0).collect();
+        let parts: Vec<_> = rows.iter().map(|row| row.1.as_str()).collect();
+        let counts: Vec<_> = rows.iter().map(|row| row.2).collect();
+        pl::df!("id" => ids, "part" => parts, "count" => counts, row => places).unwrap()
+    }
+
+    /// Rows with distinct keys.
+    fn rows() -> impl Strategy<Value = Vec<Row>> {
+        let id = prop::option::weighted(0.9, 0..40_i64);
+        let row = (id, "[ab]?", prop::option::of(0..2_i64));
+        prop::collection::vec(row, 0..120).prop_map(|rows| {
+            let mut seen = HashSet::new();
+            rows.into_iter().filter(|row| seen.insert((row.0, row.1.clone()))).collect()
+        })
+    }
+
+    /// Places of the rows that are added, removed and changed, as a full join by polars has them.
+    fn judged(left: &DataFrame, right: &DataFrame) -> [Vec<(Option<u64>, Option<u64>)>; 3] {
+        use pl::DataFrameJoinOps as _;
+        let mut how = pl::JoinArgs::new(pl::JoinType::Full);
+        how.nulls_equal = true;
+        let joined = left.join(right, ["id", "part"], ["id", "part"], how, None).unwrap();
+        let column = |name: &str| -> Vec<Option<i64>> {
+            joined.column(name).unwrap().i64().unwrap().iter().collect()
+        };
+        let places = column("left").into_iter().zip(column("right"));
+        let counts = column("count").into_iter().zip(column("count_right"));
+        let [mut added, mut removed, mut changed] = [(); 3].map(|()| Vec::new());
+        for ((left, right), (before, after)) in places.zip(counts) {
+            let places = (left.map(|row| row as u64), right.map(|row| row as u64));
+            match places {
+                (None, _) => added.push(places),
+                (_, None) => removed.push(places),
+                _ if before != after => changed.push(places),
+                _ => {}
+            }
+        }
+        added.sort_unstable();
+        removed.sort_unstable();
+        changed.sort_unstable();
+        [added, removed, changed]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn rows_by_key_are_those_that_polars_joins(left in rows(), right in rows()) {
+            let (left, right) = (frame(&left, "left"), frame(&right, "right"));
+            let [added, removed, changed] = judged(&left, &right);
+            let all = |frame| -> (_, Vec<RecordBatch>) {
+                let batches = batches(frame).unwrap();
+                (batches.schema(), batches.map(Result::unwrap).collect())
+            };
+            let ((schema_left, left), (schema_right, right)) = (all(&left), all(&right));
+            let found = difference_by_key(
+                &Source::of_batches(schema_left, &left).unwrap(),
+                &Source::of_batches(schema_right, &right).unwrap(),
+                &["id".to_owned(), "part".to_owned()],
+                &KeyedOptions::default(),
+            )
+            .unwrap();
+            let counts = [&added, &removed, &changed].map(|rows| rows.len() as u64);
+            prop_assert_eq!([found.added, found.removed, found.changed], counts);
+            let places = |examples: &[RowExample]| -> Vec<_> {
+                examples.iter().map(|row| (row.row_left, row.row_right)).collect()
+            };
+            for (examples, expected) in [
+                (&found.added_examples, &added),
+                (&found.removed_examples, &removed),
+                (&found.changed_examples, &changed),
+            ] {
+                prop_assert_eq!(places(examples), &expected[..expected.len().min(10)]);
+            }
+        }
+    }
 }

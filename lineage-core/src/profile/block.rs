@@ -1,6 +1,6 @@
 //! The profile of one column in one block of rows.
 
-use arrow::array::Array;
+use crate::arrow::array::Array;
 
 use super::counter::{Counted, Counter, Registers};
 use super::decimal::Decimal;

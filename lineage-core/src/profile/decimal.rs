@@ -2,11 +2,11 @@
 
 use std::cmp::Ordering;
 
-use arrow::datatypes::i256;
+use crate::arrow::datatypes::i256;
 
 /// `unscaled` × 10^−`scale`, not divisible by ten; zero has scale 0.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Decimal {
+pub(crate) struct Decimal {
     unscaled: i256,
     scale: i8,
 }
@@ -24,7 +24,7 @@ impl Decimal {
         Decimal { unscaled: i256::from_i128(unscaled.into()), scale }
     }
 
-    pub(super) fn new(mut unscaled: i256, mut scale: i8) -> Decimal {
+    pub(crate) fn new(mut unscaled: i256, mut scale: i8) -> Decimal {
         if let Some(small) = unscaled.to_i128().and_then(|small| i64::try_from(small).ok()) {
             return Decimal::of_i64(small, scale);
         }
@@ -45,7 +45,7 @@ impl Decimal {
     }
 
     /// The nearest double.
-    pub(super) fn to_f64(self) -> f64 {
+    pub(crate) fn to_f64(self) -> f64 {
         // Both are exact, so that the quotient is the nearest.
         const EXACT_POWER_MAX: i8 = 22;
         if let Some(small) = self.unscaled.to_i128()

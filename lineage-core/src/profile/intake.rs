@@ -1,18 +1,18 @@
 //! From Arrow arrays of any physical type to the values of a kind.
 
-use arrow::array::{
+use crate::arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, AsArray, FixedSizeBinaryArray, GenericByteArray,
     GenericByteViewArray, OffsetSizeTrait,
 };
-use arrow::buffer::NullBuffer;
-use arrow::compute;
-use arrow::datatypes::{self, ByteArrayType, ByteViewType, DataType, TimeUnit, i256};
+use crate::arrow::buffer::NullBuffer;
+use crate::arrow::compute;
+use crate::arrow::datatypes::{self, ByteArrayType, ByteViewType, DataType, TimeUnit, i256};
 
 use super::block::BlockProfiler;
 use super::decimal::Decimal;
 use super::extremes::kept;
 use super::{Lengths, ProfileError, Scratch, hash, key};
-use crate::table::ColumnKind;
+use crate::table::{ColumnKind, plain};
 
 const DAY_MILLIS: i64 = 86_400_000;
 
@@ -21,8 +21,9 @@ impl BlockProfiler {
     pub(super) fn take(&mut self, array: &dyn Array) -> Result<(), ProfileError> {
         match (array.data_type(), &self.kind) {
             (DataType::Dictionary(..), _) => return self.take_dictionary(array),
-            (DataType::RunEndEncoded(_, values), _) => {
-                return self.take(&decode(compute::cast(array, values.data_type()))?);
+            (DataType::RunEndEncoded(..), _) => {
+                let array = array.slice(0, array.len());
+                return self.take(&plain(&array).map_err(ProfileError::Encoding)?);
             }
             (DataType::Null, ColumnKind::Null) => self.nulls += array.len() as u64,
             (DataType::Boolean, ColumnKind::Bool) => self.take_bool(array),
@@ -298,7 +299,7 @@ impl BlockProfiler {
 
     fn take_words<A: BytesArray>(
         &mut self,
-        dictionary: &dyn arrow::array::AnyDictionaryArray,
+        dictionary: &dyn crate::arrow::array::AnyDictionaryArray,
         words: &A,
     ) -> Result<(), ProfileError> {
         if self.kind != ColumnKind::String {
@@ -366,8 +367,10 @@ fn offsets<O: OffsetSizeTrait>(offsets: &[O], index: usize) -> u64 {
     (offsets[index + 1] - offsets[index]).as_usize() as u64
 }
 
-fn decode(array: Result<ArrayRef, arrow::error::ArrowError>) -> Result<ArrayRef, ProfileError> {
-    array.map_err(ProfileError::Encoding)
+fn decode(
+    array: Result<ArrayRef, crate::arrow::error::ArrowError>,
+) -> Result<ArrayRef, ProfileError> {
+    array.map_err(|error| ProfileError::Encoding(error.into()))
 }
 
 /// Appends the keys of all values that are not null.

@@ -21,11 +21,12 @@ mod tests;
 
 pub use block::{BlockProfile, BlockProfiler, Scratch};
 pub use column::ColumnProfiler;
+pub(crate) use decimal::Decimal;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::table::{BLOCK_ROWS, ColumnKind};
+use crate::table::{BLOCK_ROWS, CellError, ColumnKind};
 
 /// The definition that a profile follows.
 pub const PROFILE_VERSION: &str = "lineage-profile-1";
@@ -46,7 +47,7 @@ pub enum ProfileError {
     TooManyRows,
     /// A dictionary or runs could not be decoded.
     #[error("an encoded array could not be decoded: {0}")]
-    Encoding(arrow::error::ArrowError),
+    Encoding(CellError),
 }
 
 /// The profile of a table.

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use arrow::error::ArrowError;
+use crate::arrow::error::ArrowError;
 
 use crate::files::reason;
 use crate::table::UnsupportedType;

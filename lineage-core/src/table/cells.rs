@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, AsArray as _, BooleanBufferBuilder, ByteView,
-    GenericByteArray, GenericByteViewArray, OffsetSizeTrait, RunArray, UInt64Array,
+use crate::arrow::array::{
+    Array, ArrayRef, ArrowPrimitiveType, AsArray as _, BinaryViewArray, BooleanBufferBuilder,
+    ByteView, GenericByteArray, GenericByteViewArray, OffsetSizeTrait, RunArray, StringViewArray,
+    UInt64Array,
 };
-use arrow::buffer::NullBuffer;
-use arrow::compute;
-use arrow::datatypes::{
+use crate::arrow::buffer::NullBuffer;
+use crate::arrow::compute;
+use crate::arrow::datatypes::{
     ArrowNativeType as _, ByteArrayType, ByteViewType, DataType, Date32Type, Date64Type,
     Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type, DurationMicrosecondType,
     DurationMillisecondType, DurationNanosecondType, DurationSecondType, Float32Type, Float64Type,
@@ -17,7 +18,7 @@ use arrow::datatypes::{
     TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
     TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type, i256,
 };
-use arrow::error::ArrowError;
+use crate::arrow::error::ArrowError;
 
 use super::ColumnKind;
 
@@ -170,7 +171,7 @@ pub(crate) fn plain(array: &ArrayRef) -> Result<ArrayRef, CellError> {
     match array.data_type() {
         DataType::Dictionary(..) => {
             let encoded = array.as_any_dictionary();
-            let values = views(encoded.values())?;
+            let values = views(encoded.values());
             plain(&compute::take(&values, encoded.keys(), None)?)
         }
         DataType::RunEndEncoded(ends, _) => match ends.data_type() {
@@ -186,17 +187,18 @@ fn decode_runs<R: RunEndIndexType>(array: &ArrayRef) -> Result<ArrayRef, CellErr
     let runs = array.as_any().downcast_ref::<RunArray<R>>().ok_or_else(|| unexpected(array))?;
     let rows = (0..runs.len()).map(|row| runs.get_physical_index(row) as u64);
     let rows: UInt64Array = rows.collect();
-    plain(&compute::take(&views(runs.values())?, &rows, None)?)
+    plain(&compute::take(&views(runs.values()), &rows, None)?)
 }
 
 /// Byte arrays as views, so that taking from them copies nothing and cannot overflow.
-fn views(values: &ArrayRef) -> Result<ArrayRef, CellError> {
-    let target = match values.data_type() {
-        DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
-        DataType::Binary | DataType::LargeBinary => DataType::BinaryView,
-        _ => return Ok(Arc::clone(values)),
-    };
-    Ok(compute::cast(values, &target)?)
+fn views(values: &ArrayRef) -> ArrayRef {
+    match values.data_type() {
+        DataType::Utf8 => Arc::new(StringViewArray::from(values.as_string::<i32>())),
+        DataType::LargeUtf8 => Arc::new(StringViewArray::from(values.as_string::<i64>())),
+        DataType::Binary => Arc::new(BinaryViewArray::from(values.as_binary::<i32>())),
+        DataType::LargeBinary => Arc::new(BinaryViewArray::from(values.as_binary::<i64>())),
+        _ => Arc::clone(values),
+    }
 }
 
 /// Writes values of one width; those of nulls are zero.

@@ -1,7 +1,7 @@
 //! The grid of leaves, and the digests made of them.
 
-use arrow::array::{Array, ArrayRef, RecordBatch};
-use arrow::datatypes::Schema;
+use crate::arrow::array::{Array, ArrayRef, RecordBatch};
+use crate::arrow::datatypes::Schema;
 
 use super::cells::{CellError, STRIP_ROWS, Sink, Strip, plain};
 use super::{ColumnKind, UnsupportedType};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use arrow::datatypes::{DataType, Field};
+use crate::arrow::datatypes::{DataType, Field};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// What a column holds, width and encoding erased (`docs/formats/fingerprint.md`, Kinds).

@@ -8,11 +8,11 @@ mod row_cells;
 mod row_sum;
 
 pub use cells::CellError;
+pub(crate) use cells::{fixed, plain};
 pub use grid::{BLOCK_ROWS, ColumnDigest, TableDigest, TableError, digest_batches};
 pub(crate) use grid::{
     ColumnGrid, ColumnLeaves, HashTogether, TOGETHER, check_columns, columns_of,
 };
 pub use kind::{ColumnKind, NESTING_DEPTH_MAX, UnsupportedType};
-#[cfg(feature = "polars")]
 pub(crate) use row_cells::RowCells;
 pub use row_sum::{MergeError, RowSum};

@@ -1,7 +1,7 @@
 //! The canonical bytes of single cells (`docs/formats/fingerprint.md`, Rows without order).
 
-use arrow::array::{Array, ArrayRef, AsArray as _, RecordBatch};
-use arrow::datatypes::{DataType, Schema};
+use crate::arrow::array::{Array, ArrayRef, AsArray as _, RecordBatch};
+use crate::arrow::datatypes::{DataType, Schema};
 
 use super::cells::{CellError, fixed, plain};
 use super::grid::{TableError, columns_of};
@@ -142,13 +142,13 @@ fn put_list(children: &ArrayRef, bytes: &mut Vec<u8>) -> Result<(), CellError> {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{
+    use crate::arrow::array::{
         Decimal128Array, DictionaryArray, Float64Array, Int16Array, Int64Array, ListArray,
         StringArray, StringViewArray, StructArray, TimestampMicrosecondArray,
         TimestampMillisecondArray,
     };
 
-    use arrow::datatypes::*;
+    use crate::arrow::datatypes::*;
 
     use super::*;
 

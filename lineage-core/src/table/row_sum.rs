@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use arrow::array::RecordBatch;
+use crate::arrow::array::RecordBatch;
 
 use super::cells::STRIP_ROWS;
 use super::grid::{TableError, check_columns, first_difference, put_column};
@@ -21,8 +21,8 @@ use crate::digest::{Hasher, Sha256};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let batch = |ids: Vec<i32>| {
-///     let ids = std::sync::Arc::new(arrow::array::Int32Array::from(ids)) as _;
-///     arrow::array::RecordBatch::try_from_iter([("id", ids)])
+///     let ids = std::sync::Arc::new(lineage_core::arrow::array::Int32Array::from(ids)) as _;
+///     lineage_core::arrow::array::RecordBatch::try_from_iter([("id", ids)])
 /// };
 /// let empty = RowSum::new(vec![("id".to_owned(), ColumnKind::Int)]);
 /// let (mut whole, mut part, mut rest) = (empty.clone(), empty.clone(), empty);

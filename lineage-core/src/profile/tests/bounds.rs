@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use arrow::array::{Float64Array, Int64Array, StringArray, TimestampSecondArray};
+use crate::arrow::array::{Float64Array, Int64Array, StringArray, TimestampSecondArray};
 use serde_json::Value;
 
 use super::super::{BLOCK_ROWS, ColumnProfile};

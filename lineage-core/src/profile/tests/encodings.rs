@@ -1,11 +1,11 @@
 //! The same values give the same bytes whatever their physical type and slices.
 
-use arrow::array::{
+use crate::arrow::array::{
     Array, ArrayRef, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array,
     StringArray, TimestampMillisecondArray,
 };
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, TimeUnit};
+use crate::arrow::datatypes::{DataType, Field, TimeUnit};
+use arrow_cast::cast;
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -85,7 +85,10 @@ fn a_dictionary_with_null_words_and_unused_ones() {
     let words = StringArray::from(vec![Some("b"), None, Some("zzz"), Some("a")]);
     let keys = Int32Array::from(vec![Some(0), Some(1), None, Some(3), Some(0)]);
     let dictionary =
-        arrow::array::DictionaryArray::<arrow::datatypes::Int32Type>::new(keys, Arc::new(words));
+        crate::arrow::array::DictionaryArray::<crate::arrow::datatypes::Int32Type>::new(
+            keys,
+            Arc::new(words),
+        );
     let plain = StringArray::from(vec![Some("b"), None, None, Some("a"), Some("b")]);
     assert_eq!(json(&profile(&dictionary)), json(&profile(&plain)));
 }

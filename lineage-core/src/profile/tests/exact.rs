@@ -1,11 +1,11 @@
 //! What is exact.
 
-use arrow::array::{
+use crate::arrow::array::{
     BinaryArray, BooleanArray, Date32Array, DurationMillisecondArray, Float32Array, Float64Array,
     Int32Array, Int64Array, ListArray, NullArray, StringArray, Time64NanosecondArray,
     TimestampNanosecondArray, TimestampSecondArray, UInt64Array,
 };
-use arrow::datatypes::{Int32Type, i256};
+use crate::arrow::datatypes::{Int32Type, i256};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -4,8 +4,8 @@ mod bounds;
 mod encodings;
 mod exact;
 
-use arrow::array::{Array, ArrayRef};
-use arrow::datatypes::Field;
+use crate::arrow::array::{Array, ArrayRef};
+use crate::arrow::datatypes::Field;
 
 use super::{BLOCK_ROWS, BlockProfiler, ColumnProfile, ColumnProfiler, Scratch};
 use crate::table::ColumnKind;

@@ -3,12 +3,12 @@
 
 use std::collections::VecDeque;
 
-use arrow::array::types::{
+use crate::arrow::array::types::{
     Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type, DecimalType,
     validate_decimal_precision_and_scale,
 };
-use arrow::datatypes::{DataType, Field, Schema};
-use arrow::ipc::{self, CompressionType, Endianness, convert::try_fb_to_schema};
+use crate::arrow::datatypes::{DataType, Field, Schema};
+use crate::arrow::ipc::{self, CompressionType, Endianness, convert::try_fb_to_schema};
 
 use super::message::check_body;
 use crate::readers::ReadError;

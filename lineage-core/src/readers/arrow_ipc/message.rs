@@ -2,9 +2,9 @@
 
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 
-use arrow::buffer::{Buffer, MutableBuffer};
-use arrow::datatypes::Schema;
-use arrow::ipc::{self, MetadataVersion};
+use crate::arrow::buffer::{Buffer, MutableBuffer};
+use crate::arrow::datatypes::Schema;
+use crate::arrow::ipc::{self, MetadataVersion};
 
 use super::check;
 use crate::readers::ReadError;

@@ -14,10 +14,10 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::{DataType, Schema, SchemaRef};
-use arrow::ipc::MessageHeader;
-use arrow::ipc::reader::{RecordBatchDecoder, read_dictionary};
+use crate::arrow::array::{ArrayRef, RecordBatch};
+use crate::arrow::datatypes::{DataType, Schema, SchemaRef};
+use crate::arrow::ipc::MessageHeader;
+use crate::arrow::ipc::reader::{RecordBatchDecoder, read_dictionary};
 
 use self::message::{Footer, Message, Place};
 use super::{BATCH_ROWS_MAX, ReadError};

@@ -3,15 +3,15 @@ use std::io::{Seek, SeekFrom, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use arrow::array::{
+use crate::arrow::array::{
     Array, ArrayRef, BinaryViewArray, BooleanArray, Decimal128Array, DictionaryArray,
     FixedSizeBinaryArray, FixedSizeListArray, Float64Array, Int32Array, Int64Array, ListArray,
     MapBuilder, NullArray, RecordBatch, RecordBatchOptions, RunArray, StringArray, StringBuilder,
     StringViewArray, StructArray, UInt32Builder,
 };
-use arrow::datatypes::{DataType, Field, Int8Type, Int32Type, Schema};
-use arrow::ipc::CompressionType;
-use arrow::ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
+use crate::arrow::datatypes::{DataType, Field, Int8Type, Int32Type, Schema};
+use crate::arrow::ipc::CompressionType;
+use crate::arrow::ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
 
 use super::*;
 
@@ -68,7 +68,7 @@ fn batch(rows: i32) -> RecordBatch {
         ),
         (
             "list",
-            Arc::new(ListArray::from_iter_primitive::<arrow::datatypes::Int64Type, _, _>(
+            Arc::new(ListArray::from_iter_primitive::<crate::arrow::datatypes::Int64Type, _, _>(
                 ints.iter().map(|i| i.map(|i| vec![Some(i), None])),
             )),
         ),
@@ -150,7 +150,10 @@ fn large_batches_are_cut_into_blocks() {
         let batches = read(&bytes).unwrap();
         let rows: Vec<_> = batches.iter().map(RecordBatch::num_rows).collect();
         assert_eq!(rows, [65_536, 65_536, 18_928]);
-        assert_eq!(arrow::compute::concat_batches(&whole.schema(), &batches).unwrap(), whole);
+        assert_eq!(
+            crate::arrow::compute::concat_batches(&whole.schema(), &batches).unwrap(),
+            whole
+        );
     }
 }
 
@@ -173,7 +176,7 @@ fn tables_without_columns_or_rows_are_read() {
 
 #[test]
 fn dictionaries_may_be_added_to() {
-    use arrow::ipc::writer::DictionaryHandling;
+    use crate::arrow::ipc::writer::DictionaryHandling;
     let batches = [batch(3), batch(100)];
     let options = IpcWriteOptions::default().with_dictionary_handling(DictionaryHandling::Delta);
     let mut stream =
@@ -189,7 +192,7 @@ fn dictionaries_may_be_added_to() {
         let found = read(&bytes).unwrap();
         let values = |batch: &RecordBatch| {
             let column = batch.column_by_name("dictionary").unwrap();
-            arrow::compute::cast(column, &DataType::Utf8).unwrap()
+            arrow_cast::cast(column, &DataType::Utf8).unwrap()
         };
         assert_eq!(found.len(), 2);
         for (found, written) in found.iter().zip(&batches) {
@@ -338,7 +341,7 @@ fn other_formats_are_named() {
 
 #[test]
 fn types_without_a_kind_are_named() {
-    let interval = arrow::array::IntervalYearMonthArray::from(vec![1]);
+    let interval = crate::arrow::array::IntervalYearMonthArray::from(vec![1]);
     let column: ArrayRef = Arc::new(interval);
     let batch = RecordBatch::try_from_iter([("a", column)]).unwrap();
     let error = read(&as_stream(&[batch], None)).unwrap_err().to_string();

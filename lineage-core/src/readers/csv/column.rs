@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
+use crate::arrow::array::{
     ArrayRef, BooleanArray, Date32Array, Decimal256Array, Float32Array, Float64Array, Int64Array,
     NullArray, StringArray, Time64NanosecondArray, TimestampMicrosecondArray,
     TimestampNanosecondArray, UInt64Array,
 };
-use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer};
-use arrow::datatypes::i256;
-use arrow::error::ArrowError;
+use crate::arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer};
+use crate::arrow::datatypes::i256;
+use crate::arrow::error::ArrowError;
 
 use super::fields::{GROUP, Place, Rows, single_quotes};
 use crate::readers::text::Classes;

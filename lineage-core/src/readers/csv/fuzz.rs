@@ -1,7 +1,7 @@
 //! Reading a whole CSV at once, in one thread: for fuzzing and tests.
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{
+use crate::arrow::array::{Array, AsArray, RecordBatch};
+use crate::arrow::datatypes::{
     DataType, Date32Type, Decimal256Type, Float32Type, Float64Type, Int64Type,
     Time64NanosecondType, TimeUnit, TimestampMicrosecondType, TimestampNanosecondType, UInt64Type,
     i256,

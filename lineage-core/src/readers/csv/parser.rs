@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{Field, Schema};
-use arrow::error::ArrowError;
+use crate::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use crate::arrow::datatypes::{Field, Schema};
+use crate::arrow::error::ArrowError;
 
 use super::column::Column;
 use super::cutter::Piece;

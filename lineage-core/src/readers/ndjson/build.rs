@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{
+use crate::arrow::array::{
     ArrayRef, BooleanBuilder, Date32Builder, Decimal256Builder, Float32Builder, Float64Builder,
     Int64Builder, ListArray, NullArray, RecordBatch, RecordBatchOptions, StringBuilder,
     StructArray, Time64NanosecondBuilder, TimestampMicrosecondBuilder, TimestampNanosecondBuilder,
     UInt64Builder,
 };
-use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow::datatypes::{DataType, FieldRef, Fields, SchemaRef, TimeUnit, i256};
-use arrow::error::ArrowError;
+use crate::arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
+use crate::arrow::datatypes::{DataType, FieldRef, Fields, SchemaRef, TimeUnit, i256};
+use crate::arrow::error::ArrowError;
 
 use super::value::{DEPTH_MAX, JsonType, Problem, items, members, scalar};
 use crate::readers::ReadError;

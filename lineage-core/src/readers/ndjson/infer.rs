@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, TimeUnit};
+use crate::arrow::datatypes::{DataType, Field, TimeUnit};
 
 use super::value::{DEPTH_MAX, JsonType, Problem, items, members, scalar, string};
 use crate::readers::text::{Classes, Value, declared};

@@ -12,8 +12,8 @@ mod value;
 use std::io::Read;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::{Schema, SchemaRef};
+use crate::arrow::array::RecordBatch;
+use crate::arrow::datatypes::{Schema, SchemaRef};
 
 use self::build::Columns;
 use self::infer::{Fields, Place};

@@ -1,7 +1,8 @@
-use arrow::array::{Array, ArrayRef, AsArray, StringArray};
-use arrow::compute::{cast, concat_batches};
-use arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type};
-use arrow::util::display::array_value_to_string;
+use crate::arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use crate::arrow::compute::concat_batches;
+use crate::arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type};
+use arrow_cast::cast;
+use arrow_cast::display::array_value_to_string;
 use proptest::prelude::*;
 
 use super::*;
@@ -33,8 +34,9 @@ fn declared(columns: &[(&str, &str)]) -> Vec<DeclaredColumn> {
 /// `name:kind name:kind`
 fn kinds(batch: &RecordBatch) -> String {
     let schema = batch.schema();
-    let shown =
-        |f: &arrow::datatypes::FieldRef| format!("{}:{}", f.name(), ColumnKind::of(f).unwrap());
+    let shown = |f: &crate::arrow::datatypes::FieldRef| {
+        format!("{}:{}", f.name(), ColumnKind::of(f).unwrap())
+    };
     schema.fields().iter().map(shown).collect::<Vec<_>>().join(" ")
 }
 

@@ -16,10 +16,12 @@ use std::ops::Range;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, OnceLock};
 
-use arrow::array::{Array, RecordBatch, make_array};
-use arrow::compute;
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
-use arrow::error::ArrowError;
+use crate::arrow::array::{Array, AsArray as _, RecordBatch, TimestampSecondArray};
+use crate::arrow::datatypes::{
+    DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit, TimestampNanosecondType,
+    TimestampSecondType,
+};
+use crate::arrow::error::ArrowError;
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -241,7 +243,6 @@ impl ParquetBatches {
         self.rows_left = self.rows_left.saturating_sub(batch.num_rows() as u64);
         let Some((reader, columns)) = &mut self.seconds else { return Ok(batch) };
         let seconds = reader.next().transpose()?;
-        let type_of_seconds = DataType::Timestamp(TimeUnit::Second, None);
         for (position, column) in columns.iter().enumerate() {
             let name = batch.schema_ref().field(*column).name();
             let overflow = || {
@@ -253,8 +254,7 @@ impl ParquetBatches {
             let expected = seconds.as_ref().ok_or_else(overflow)?.column(position);
             let nanoseconds = batch.column(*column);
             let floor = floor_seconds(nanoseconds.as_ref())?;
-            let expected = compute::cast(expected, &type_of_seconds)?;
-            if floor.to_data() != expected.to_data() {
+            if expected.as_primitive_opt::<TimestampSecondType>() != Some(&floor) {
                 return Err(overflow());
             }
         }
@@ -283,15 +283,11 @@ pub fn panics_are_caught() -> bool {
 }
 
 /// Nanoseconds as whole seconds, rounded down.
-fn floor_seconds(array: &dyn Array) -> Result<arrow::array::ArrayRef, ArrowError> {
-    use arrow::array::AsArray as _;
-    use arrow::datatypes::{TimestampNanosecondType, TimestampSecondType};
+fn floor_seconds(array: &dyn Array) -> Result<TimestampSecondArray, ArrowError> {
     let nanoseconds = array
         .as_primitive_opt::<TimestampNanosecondType>()
         .ok_or_else(|| ArrowError::CastError("INT96 is not read as nanoseconds".to_owned()))?;
-    let seconds =
-        nanoseconds.unary::<_, TimestampSecondType>(|value| value.div_euclid(1_000_000_000));
-    Ok(make_array(seconds.into()))
+    Ok(nanoseconds.unary(|value| value.div_euclid(1_000_000_000)))
 }
 
 /// The columns at the top of the schema that are INT96; one deeper inside is refused.

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use arrow::array::{
+use crate::arrow::array::{
     ArrayRef, BooleanArray, Decimal128Array, FixedSizeBinaryArray, Float64Array, Int64Array,
     Int64Builder, ListBuilder, MapBuilder, StringArray, StringBuilder, StructArray,
 };

@@ -10,7 +10,7 @@ pub(crate) mod times;
 pub(crate) use classes::Classes;
 pub(crate) use times::Moment;
 
-use arrow::datatypes::i256;
+use crate::arrow::datatypes::i256;
 
 use self::numbers::Integer;
 use crate::table::ColumnKind;

@@ -1,6 +1,6 @@
 //! Texts of booleans, integers, floats and decimals.
 
-use arrow::datatypes::i256;
+use crate::arrow::datatypes::i256;
 
 /// An integer as narrow as its text allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

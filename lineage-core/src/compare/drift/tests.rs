@@ -1,17 +1,17 @@
 use std::sync::Arc;
 
-use arrow::array::{
+use crate::arrow::array::{
     ArrayRef, BinaryArray, BooleanArray, Date32Array, Date64Array, Decimal128Array,
     DictionaryArray, DurationSecondArray, Float32Array, Float64Array, Int8Array, Int64Array,
     RecordBatch, StringArray, Time32SecondArray, TimestampMillisecondArray,
     TimestampNanosecondArray, UInt64Array,
 };
-use arrow::datatypes::Int8Type;
+use crate::arrow::datatypes::Int8Type;
 use proptest::prelude::*;
 
 use super::*;
 
-fn column(array: impl arrow::array::Array + 'static) -> RecordBatch {
+fn column(array: impl crate::arrow::array::Array + 'static) -> RecordBatch {
     RecordBatch::try_from_iter_with_nullable([("x", Arc::new(array) as ArrayRef, true)]).unwrap()
 }
 

@@ -1,22 +1,13 @@
 //! The second reading: the keys of the rows that are named, and the cells that changed.
 
-use std::sync::Arc;
-
-use arrow::array::{Array as _, ArrayRef, RecordBatch, make_array};
-use arrow::datatypes::DataType;
-use arrow::error::ArrowError;
-use arrow::util::display::{ArrayFormatter, FormatOptions};
-
+use super::key_text;
 use super::matching::Matched;
 use super::pairing::Pairing;
 use super::rows::KeyedRows;
 use super::{ChangedColumn, JoinError, KeyedDifference, RowExample, Side, Source};
+use crate::compare::ReadingError;
 use crate::digest::Sha256;
-use crate::frames::FramesError;
 use crate::table::RowCells;
-
-/// Characters of a key column's value that are shown.
-const KEY_CHARACTERS_MAX: usize = 200;
 
 /// Why a row is looked at again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -117,7 +108,7 @@ fn visit(
     let only_keys = wanted.iter().all(|(_, wanted)| matches!(wanted, Wanted::Key(_)));
     let columns = pairing.columns(side);
     let columns = if only_keys { &columns[..pairing.key_width] } else { columns };
-    let mut encoder = RowCells::new(&source.schema_of(columns)?).map_err(FramesError::from)?;
+    let mut encoder = RowCells::new(&source.schema_of(columns)?).map_err(ReadingError::from)?;
     let mut keys = Vec::new();
     let (mut bytes, mut digests) = (Vec::new(), Vec::new());
     let mut rest = wanted.as_slice();
@@ -128,18 +119,26 @@ fn visit(
         let batch = batch.ok_or(JoinError::SourceChanged(side))??;
         let end = start + batch.num_rows() as u64;
         let (here, later) = rest.split_at(rest.partition_point(|(row, _)| *row < end));
-        if !only_keys && !here.is_empty() {
-            encoder.push_batch(&batch).map_err(FramesError::from)?;
+        if !here.is_empty() {
+            encoder.push_batch(&batch).map_err(ReadingError::from)?;
         }
         for (row, wanted) in here {
             let row = (row - start) as usize;
             match wanted {
-                Wanted::Key(at) => keys.push((*at, key_text(&batch, pairing.key_width, row)?)),
+                Wanted::Key(at) => {
+                    let mut texts = Vec::with_capacity(pairing.key_width);
+                    for (column, place) in columns[..pairing.key_width].iter().enumerate() {
+                        bytes.clear();
+                        encoder.cell(column, row, &mut bytes).map_err(ReadingError::from)?;
+                        texts.push(key_text::of(&source.columns()[*place].1, &bytes));
+                    }
+                    keys.push((*at, texts));
+                }
                 Wanted::Cells(at) => {
                     digests.clear();
                     for column in pairing.key_width..columns.len() {
                         bytes.clear();
-                        encoder.cell(column, row, &mut bytes).map_err(FramesError::from)?;
+                        encoder.cell(column, row, &mut bytes).map_err(ReadingError::from)?;
                         digests.push(short_digest(&bytes));
                     }
                     cells(*at, &digests);
@@ -155,26 +154,4 @@ fn visit(
 /// 64 bits that tell two values of one cell apart.
 fn short_digest(cell: &[u8]) -> u64 {
     Sha256::of(cell).as_bytes().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
-}
-
-fn key_text(batch: &RecordBatch, width: usize, row: usize) -> Result<Vec<String>, FramesError> {
-    let text = |array: &ArrayRef| {
-        let array = in_utc(&array.slice(row, 1))?;
-        let options = FormatOptions::new().with_null("null");
-        let text = ArrayFormatter::try_new(&array, &options)?.value(0).try_to_string()?;
-        Ok(match text.char_indices().nth(KEY_CHARACTERS_MAX) {
-            Some((end, _)) => format!("{}…", &text[..end]),
-            None => text,
-        })
-    };
-    batch.columns().iter().take(width).map(text).collect()
-}
-
-/// Instants in UTC, since Arrow knows no other zones by name.
-fn in_utc(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
-    let DataType::Timestamp(unit, Some(_)) = array.data_type() else {
-        return Ok(Arc::clone(array));
-    };
-    let data_type = DataType::Timestamp(*unit, Some("+00:00".into()));
-    Ok(make_array(array.to_data().into_builder().data_type(data_type).build()?))
 }

@@ -7,7 +7,7 @@ mod statistics;
 use serde::Serialize;
 
 use self::collect::{Collected, Measure, Values};
-use super::{FramesError, NotCompared, ROWS_MAX, Source};
+use super::{NotCompared, ROWS_MAX, ReadingError, Source};
 use crate::table::ColumnKind;
 
 pub use statistics::{KolmogorovSmirnov, Shift};
@@ -68,7 +68,7 @@ pub enum DriftError {
     },
     /// A table could not be read.
     #[error(transparent)]
-    Frames(#[from] FramesError),
+    Reading(#[from] ReadingError),
 }
 
 /// A column that both tables have.

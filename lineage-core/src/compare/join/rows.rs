@@ -4,27 +4,30 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::pairing::Pairing;
 use super::{JoinError, Side, Source};
+use crate::compare::ReadingError;
 use crate::digest::{Hasher, Sha256};
-use crate::frames::FramesError;
 use crate::table::RowCells;
 
-/// Rows are dealt out by the first bits of their key's digest, so that the rows of two tables are joined
-/// in parts and what a join needs besides its input stays small.
+/// Rows are dealt out by the first bits of their key's digest, so that rows of one key are in the same
+/// bucket of both tables, and each bucket is sorted and joined by itself.
 const BUCKETS: usize = 64;
 
-/// The rows of a table.
+/// The rows of a table. Each bucket is in the order of its keys, and rows of one key in their own.
 pub(super) struct KeyedRows {
-    pub(super) buckets: Vec<Bucket>,
+    pub(super) buckets: Vec<Vec<KeyedRow>>,
     pub(super) count: u64,
     pub(super) null_keys: u64,
 }
 
-/// Some rows of a table, column by column.
-#[derive(Default)]
-pub(super) struct Bucket {
-    pub(super) key: [Vec<u64>; 2],
-    pub(super) cells: [Vec<u64>; 2],
-    pub(super) row: Vec<u64>,
+/// One row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct KeyedRow {
+    /// The first 128 bits of the digest of its key.
+    pub(super) key: [u64; 2],
+    /// Its place in the table.
+    pub(super) place: u64,
+    /// The first 128 bits of the digest of its other cells.
+    pub(super) cells: [u64; 2],
 }
 
 /// Rows whose key stood earlier in their table.
@@ -75,42 +78,40 @@ fn read(
     limit: &Limit<'_>,
 ) -> Result<KeyedRows, JoinError> {
     let columns = pairing.columns(side);
-    let mut cells = RowCells::new(&source.schema_of(columns)?).map_err(FramesError::from)?;
-    let buckets = (0..BUCKETS).map(|_| Bucket::default()).collect();
-    let mut rows = KeyedRows { buckets, count: 0, null_keys: 0 };
+    let mut cells = RowCells::new(&source.schema_of(columns)?).map_err(ReadingError::from)?;
+    let mut rows = KeyedRows { buckets: vec![Vec::new(); BUCKETS], count: 0, null_keys: 0 };
     let mut bytes = Vec::new();
     for batch in source.read(columns)? {
         let batch = batch?;
         limit.add(batch.num_rows() as u64)?;
-        cells.push_batch(&batch).map_err(FramesError::from)?;
+        cells.push_batch(&batch).map_err(ReadingError::from)?;
         for row in 0..batch.num_rows() {
             let (mut key, mut null_key) = (Hasher::new(), false);
             bytes.clear();
             for column in 0..pairing.key_width {
                 let start = bytes.len();
-                cells.cell(column, row, &mut bytes).map_err(FramesError::from)?;
+                cells.cell(column, row, &mut bytes).map_err(ReadingError::from)?;
                 null_key |= bytes.get(start) == Some(&0);
             }
             key.update(&bytes);
             bytes.clear();
             for column in pairing.key_width..columns.len() {
-                cells.cell(column, row, &mut bytes).map_err(FramesError::from)?;
+                cells.cell(column, row, &mut bytes).map_err(ReadingError::from)?;
             }
             rows.push(halves(&key.finish()), halves(&Sha256::of(&bytes)));
             rows.null_keys += u64::from(null_key);
         }
+    }
+    for bucket in &mut rows.buckets {
+        bucket.sort_unstable();
     }
     Ok(rows)
 }
 
 impl KeyedRows {
     fn push(&mut self, key: [u64; 2], cells: [u64; 2]) {
-        let bucket = &mut self.buckets[key[0] as usize % BUCKETS];
-        for half in 0..2 {
-            bucket.key[half].push(key[half]);
-            bucket.cells[half].push(cells[half]);
-        }
-        bucket.row.push(self.count);
+        let row = KeyedRow { key, place: self.count, cells };
+        self.buckets[key[0] as usize % BUCKETS].push(row);
         self.count += 1;
     }
 
@@ -118,12 +119,9 @@ impl KeyedRows {
     pub(super) fn repeated(&self) -> Option<Repeated> {
         let mut found: Option<Repeated> = None;
         for bucket in &self.buckets {
-            let keys = bucket.key[0].iter().zip(&bucket.key[1]).zip(&bucket.row);
-            let mut sorted: Vec<_> = keys.map(|((high, low), row)| (*high, *low, *row)).collect();
-            sorted.sort_unstable();
-            for group in sorted.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+            for group in bucket.chunk_by(|a, b| a.key == b.key) {
                 let [first, second, ..] = group else { continue };
-                let pair = (first.2, second.2);
+                let pair = (first.place, second.place);
                 let found = found.get_or_insert(Repeated { count: 0, first: pair });
                 found.count += group.len() as u64 - 1;
                 if pair.1 < found.first.1 {

@@ -1,6 +1,7 @@
 //! Rows added, removed and changed between two tables, matched by a key
 //! (`docs/formats/comparison.md`, Rows by key).
 
+mod key_text;
 mod matching;
 mod pairing;
 mod revisit;
@@ -11,7 +12,7 @@ use serde::Serialize;
 pub use pairing::NotCompared;
 
 use self::pairing::Pairing;
-use super::{FramesError, Source};
+use super::{ReadingError, Source};
 use crate::table::ColumnKind;
 
 /// Rows of both tables together that are compared unless a caller says otherwise. Each takes 40 bytes.
@@ -178,7 +179,7 @@ pub enum JoinError {
     SourceChanged(Side),
     /// A table could not be read.
     #[error(transparent)]
-    Frames(#[from] FramesError),
+    Reading(#[from] ReadingError),
 }
 
 /// Compares two tables row by row, matching rows by the values of the key columns.
@@ -213,7 +214,7 @@ pub fn difference_by_key(
         removed_examples: Vec::new(),
         changed_examples: Vec::new(),
     };
-    let matched = matching::matched(rows_left, rows_right, options, &pairing)?;
+    let matched = matching::matched(&rows_left, &rows_right, options, &pairing);
     difference.unchanged = matched.unchanged;
     difference.added = matched.added;
     difference.removed = matched.removed;

@@ -2,16 +2,13 @@
 
 use std::collections::HashMap;
 
-use arrow::array::{Array as _, ArrayRef, AsArray as _};
-use arrow::compute;
-use arrow::datatypes::{
-    DataType, Date32Type, Float64Type, Int64Type, Time64NanosecondType, TimeUnit, UInt64Type,
-};
-use arrow::error::ArrowError;
-
 use super::DriftError;
-use crate::frames::{FramesError, Source};
-use crate::table::ColumnKind;
+use crate::arrow::array::{Array as _, ArrayRef, AsArray as _};
+use crate::arrow::buffer::NullBuffer;
+use crate::arrow::datatypes::{DataType, TimeUnit, i256};
+use crate::compare::{ReadingError, Source};
+use crate::profile::Decimal;
+use crate::table::{CellError, ColumnKind, TableError, fixed, plain};
 
 /// Different texts of a column that are counted, at most, and their bytes together.
 const CATEGORIES_MAX: usize = 100_000;
@@ -20,11 +17,11 @@ const CATEGORY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How the values of a column are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Measure {
-    Integer,
+    /// Integers, days of dates, nanoseconds of times.
+    Signed,
     Unsigned,
+    /// Numbers as doubles.
     Float,
-    Date,
-    Time,
     /// Moments and durations, in the finer unit of both tables.
     Ticks {
         per_second: i64,
@@ -49,11 +46,9 @@ impl Measure {
             return (number(kind_left) && number(kind_right)).then_some(Measure::Float);
         }
         Some(match kind_left {
-            Kind::Int => Measure::Integer,
+            Kind::Int | Kind::Date | Kind::Time => Measure::Signed,
             Kind::Uint64 => Measure::Unsigned,
             Kind::Float32 | Kind::Float64 | Kind::Decimal => Measure::Float,
-            Kind::Date => Measure::Date,
-            Kind::Time => Measure::Time,
             Kind::Timestamp | Kind::Instant | Kind::Duration => {
                 let left = ticks_per_second(left.schema().field(at_left).data_type());
                 let right = ticks_per_second(right.schema().field(at_right).data_type());
@@ -132,8 +127,11 @@ pub(super) fn read(
         if rows > rows_max {
             return Err(DriftError::TooManyRows { limit: rows_max });
         }
-        for (column, array) in columns.iter_mut().zip(batch.columns()) {
-            column.push(array).map_err(FramesError::from)?;
+        for (place, array) in batch.columns().iter().enumerate().take(columns.len()) {
+            columns[place].push(array).map_err(|problem| {
+                let column = batch.schema_ref().field(place).name().clone();
+                ReadingError::from(TableError::Cell { column, problem })
+            })?;
         }
         while columns.len() > 1
             && columns.iter().map(Collected::size_bytes).sum::<usize>() > held_bytes_max
@@ -150,19 +148,21 @@ pub(super) fn read(
 }
 
 impl Collected {
-    fn push(&mut self, array: &ArrayRef) -> Result<(), ArrowError> {
-        let (measure, nans) = (self.measure, &mut self.nans);
-        self.nulls += array.logical_null_count() as u64;
+    fn push(&mut self, array: &ArrayRef) -> Result<(), CellError> {
+        let (array, measure, nans) = (plain(array)?, self.measure, &mut self.nans);
+        let nulls = array.logical_nulls();
+        let nulls = nulls.as_ref().filter(|nulls| nulls.null_count() > 0);
+        self.nulls += nulls.map_or(0, NullBuffer::null_count) as u64;
         match &mut self.values {
-            Values::Ordered(keys) => push_ordered(array, measure, keys, nans),
+            Values::Ordered(keys) => push_ordered(&array, nulls, measure, keys, nans)?,
             Values::Categories(categories) => {
-                if !categories.push(array)? {
+                if !categories.push(&array, nulls) {
                     self.values = Values::TooMany;
                 }
-                Ok(())
             }
-            Values::TooMany => Ok(()),
+            Values::TooMany => {}
         }
+        Ok(())
     }
 
     fn size_bytes(&self) -> usize {
@@ -173,70 +173,97 @@ impl Collected {
     }
 }
 
+/// Takes the values by their canonical bytes, which do not depend on the width, unit or scale of the array.
 fn push_ordered(
     array: &ArrayRef,
+    nulls: Option<&NullBuffer>,
     measure: Measure,
     keys: &mut Vec<u64>,
     nans: &mut u64,
-) -> Result<(), ArrowError> {
-    let integers = |array: &ArrayRef, keys: &mut Vec<u64>, (times, over): (i64, i64)| {
-        let array = compute::cast(array, &DataType::Int64)?;
-        let scaled = |value: i64| value.saturating_mul(times).div_euclid(over);
-        keys.extend(array.as_primitive::<Int64Type>().iter().flatten().map(scaled).map(signed));
-        Ok(())
-    };
-    match measure {
-        Measure::Integer => integers(array, keys, (1, 1)),
-        Measure::Ticks { per_second } => {
-            let own = ticks_per_second(array.data_type());
-            integers(array, keys, ((per_second / own).max(1), (own / per_second).max(1)))
-        }
-        Measure::Unsigned => {
-            let array = compute::cast(array, &DataType::UInt64)?;
-            keys.extend(array.as_primitive::<UInt64Type>().iter().flatten());
-            Ok(())
-        }
-        Measure::Float => {
-            let array = compute::cast(array, &DataType::Float64)?;
-            for value in array.as_primitive::<Float64Type>().iter().flatten() {
-                match value.is_nan() {
-                    true => *nans += 1,
-                    false => keys.push(float(value)),
+) -> Result<(), CellError> {
+    let mut cells = Vec::new();
+    fixed(array, nulls, &mut cells)?;
+    let width = cells.len().checked_div(array.len()).unwrap_or(1).max(1);
+    let valid = |row: &usize| nulls.is_none_or(|nulls| nulls.is_valid(*row));
+    let cells = cells.chunks_exact(width).enumerate().filter(|(row, _)| valid(row));
+    let data_type = array.data_type();
+    for (_, cell) in cells {
+        keys.push(match measure {
+            Measure::Signed => signed(i64::from_le_bytes(part(cell))),
+            Measure::Unsigned => u64::from_le_bytes(part(cell)),
+            Measure::Ticks { per_second } => signed(ticks(cell, per_second)),
+            Measure::Float => match double(cell, data_type) {
+                value if value.is_nan() => {
+                    *nans += 1;
+                    continue;
                 }
-            }
-            Ok(())
-        }
-        Measure::Date => {
-            let array = compute::cast(array, &DataType::Date32)?;
-            let values = array.as_primitive::<Date32Type>().iter().flatten();
-            keys.extend(values.map(|value| signed(value.into())));
-            Ok(())
-        }
-        Measure::Time => {
-            let array = compute::cast(array, &DataType::Time64(TimeUnit::Nanosecond))?;
-            keys.extend(array.as_primitive::<Time64NanosecondType>().iter().flatten().map(signed));
-            Ok(())
-        }
-        Measure::Category => Ok(()),
+                value => float(value),
+            },
+            Measure::Category => continue,
+        });
     }
+    Ok(())
+}
+
+/// The first bytes of a cell.
+fn part<const WIDTH: usize>(cell: &[u8]) -> [u8; WIDTH] {
+    cell.first_chunk().copied().unwrap_or([0; WIDTH])
+}
+
+/// The value of a number of any kind as a double.
+fn double(cell: &[u8], data_type: &DataType) -> f64 {
+    match data_type {
+        DataType::Float32 => f32::from_le_bytes(part(cell)).into(),
+        DataType::Float64 => f64::from_le_bytes(part(cell)),
+        DataType::UInt64 => u64::from_le_bytes(part(cell)) as f64,
+        data_type if data_type.is_integer() => i64::from_le_bytes(part(cell)) as f64,
+        _ => {
+            let scale = cell.last().map_or(0, |scale| *scale as i8);
+            Decimal::new(i256::from_le_bytes(part(cell)), scale).to_f64()
+        }
+    }
+}
+
+/// A moment in so many parts of a second; what 64 bits cannot hold is the greatest or smallest.
+fn ticks(cell: &[u8], per_second: i64) -> i64 {
+    const NANOSECONDS: i128 = 1_000_000_000;
+    let seconds = i128::from(i64::from_le_bytes(part(cell)));
+    let nanoseconds = cell.get(8..).map_or(0, |rest| u32::from_le_bytes(part(rest)));
+    let per_second = i128::from(per_second);
+    let ticks = seconds * per_second + i128::from(nanoseconds) * per_second / NANOSECONDS;
+    ticks.clamp(i64::MIN.into(), i64::MAX.into()) as i64
 }
 
 impl Categories {
     /// Counts the texts. Returns whether there are still few enough.
-    fn push(&mut self, array: &ArrayRef) -> Result<bool, ArrowError> {
-        let array = compute::cast(array, &DataType::Utf8View)?;
-        for text in array.as_string_view().iter().flatten() {
-            if let Some(count) = self.counts.get_mut(text) {
-                *count += 1;
-                continue;
-            }
-            self.size_bytes += text.len();
-            if self.counts.len() == CATEGORIES_MAX || self.size_bytes > CATEGORY_BYTES_MAX {
-                return Ok(false);
-            }
-            self.counts.insert(text.to_owned(), 1);
+    fn push(&mut self, array: &ArrayRef, nulls: Option<&NullBuffer>) -> bool {
+        (0..array.len())
+            .filter(|row| nulls.is_none_or(|nulls| nulls.is_valid(*row)))
+            .all(|row| self.count(text(array, row)))
+    }
+
+    fn count(&mut self, text: &str) -> bool {
+        if let Some(count) = self.counts.get_mut(text) {
+            *count += 1;
+            return true;
         }
-        Ok(true)
+        self.size_bytes += text.len();
+        if self.counts.len() == CATEGORIES_MAX || self.size_bytes > CATEGORY_BYTES_MAX {
+            return false;
+        }
+        self.counts.insert(text.to_owned(), 1);
+        true
+    }
+}
+
+/// The text of a string or a boolean.
+fn text(array: &ArrayRef, row: usize) -> &str {
+    match array.data_type() {
+        DataType::Utf8 => array.as_string::<i32>().value(row),
+        DataType::LargeUtf8 => array.as_string::<i64>().value(row),
+        DataType::Utf8View => array.as_string_view().value(row),
+        _ if array.as_boolean().value(row) => "true",
+        _ => "false",
     }
 }
 
