@@ -1,18 +1,21 @@
-//! Reading files: one pass that hashes, and copies where asked.
+//! Reading files: one pass that hashes, and copies and inspects where asked.
 
-use std::fs::{self, File, Metadata};
-use std::io::Read as _;
+use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, mpsc};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard};
 
 use super::along::Along;
 use super::content::ContentError;
+use super::copies::Copies;
+use super::reading::{Opened, Stat, stat};
 use super::readings::{FileState, Readings};
 use super::stand_in::{STAND_IN_BYTES_MAX, StandIn};
+use super::together::{BUFFERS, Together};
 use crate::context::Observer;
 use crate::digest::{Hasher, Kind, Sha256};
-use crate::files::{self, FileError, PageBuffer, Temporary};
+use crate::files::{FileError, PageBuffer, Temporary};
+use crate::inspect::{self, InspectError, Inspection};
 
 /// The digest and size of one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,36 +108,12 @@ pub enum DirectoryProblem {
     Unwanted(&'static str),
 }
 
-/// Where copies of files are made: temporaries in a folder of the object store's file system.
-pub(crate) struct Copies<'a> {
-    folder: &'a Path,
-    random_hex: &'a (dyn Fn() -> String + Sync),
-    cannot_clone: AtomicBool,
-}
-
-impl<'a> Copies<'a> {
-    pub(crate) fn new(folder: &'a Path, random_hex: &'a (dyn Fn() -> String + Sync)) -> Self {
-        Copies { folder, random_hex, cannot_clone: AtomicBool::new(false) }
-    }
-
-    fn path(&self) -> PathBuf {
-        self.folder.join((self.random_hex)())
-    }
-
-    fn try_clone(&self, source: &Path) -> Option<Temporary> {
-        if self.cannot_clone.load(Ordering::Relaxed) {
-            return None;
-        }
-        let cloned = Temporary::clone_of(source, self.path());
-        self.cannot_clone.store(cloned.is_none(), Ordering::Relaxed);
-        cloned
-    }
-}
-
 /// One file to read.
 pub(super) struct Task<'r, 'a> {
     pub(super) path: PathBuf,
     pub(super) keep: bool,
+    /// The name under which it is inspected, if it is.
+    pub(super) inspect_as: Option<String>,
     pub(super) beside: Beside<'r, 'a>,
 }
 
@@ -156,6 +135,7 @@ pub(super) struct Read {
     pub(super) from_cache: bool,
     pub(super) state: Option<FileState>,
     pub(super) kept: Option<Temporary>,
+    pub(super) inspected: Option<Result<Inspection, InspectError>>,
 }
 
 /// Whether the path names a regular file or a directory; anything else is an error, found without
@@ -197,58 +177,308 @@ pub(super) fn read_all<'a>(
     readings: Option<&dyn Readings>,
     observer: &'a dyn Observer,
 ) -> Result<Vec<Read>, FingerprintError> {
-    for task in tasks {
-        observer.expect_bytes(fs::metadata(&task.path).map_or(0, |metadata| metadata.len()));
+    let size_bytes = |task: &Task<'_, '_>| fs::metadata(&task.path).map_or(0, |found| found.len());
+    let sizes: Vec<u64> = tasks.iter().map(size_bytes).collect();
+    for (task, size_bytes) in tasks.iter().zip(&sizes) {
+        let times = if task.inspect_as.is_some() { 2 } else { 1 };
+        observer.expect_bytes(size_bytes.saturating_mul(times));
     }
-    // Those whose rows are read wait for that, so that the others come first.
-    let mut order: Vec<usize> = (0..tasks.len()).collect();
-    order.sort_by_key(|index| matches!(tasks[*index].beside, Beside::Rows(_)));
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(tasks.len());
-    let next = AtomicUsize::new(0);
-    let first_failed = AtomicUsize::new(usize::MAX);
-    let results: Mutex<Vec<(usize, Result<Read, FingerprintError>)>> = Mutex::new(Vec::new());
-    let work = || {
-        let mut buffer = PageBuffer::new();
-        while let Some(index) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let (index, task) = (*index, &tasks[*index]);
-            if index > first_failed.load(Ordering::Relaxed) {
-                continue;
+    let beside_rows = tasks.iter().any(|task| !matches!(task.beside, Beside::Nothing));
+    let together = Together::new(if beside_rows { 2 } else { 1 });
+    let inspecting = Mutex::default();
+    let read = |made: &(dyn Fn(u64) + Sync)| {
+        let (together, inspecting) = (&together, &inspecting);
+        let pass = Pass { tasks, copies, readings, observer, together, inspecting, made };
+        pass.read_all(&sizes)
+    };
+    match copies {
+        Some(copies) => copies.flushed_while(tasks.iter().filter(|task| task.keep).count(), read),
+        None => read(&|_| {}),
+    }
+}
+
+/// Files from this size on are read one by one, and each is hashed while the next bytes are read (and
+/// copied). Smaller ones are read several at a time, and hashed together.
+const LARGE_BYTES_MIN: u64 = 4 * 1024 * 1024;
+
+/// A reading of many files by several threads.
+struct Pass<'p, 'r, 'a> {
+    tasks: &'p [Task<'r, 'a>],
+    copies: Option<&'p Copies<'p>>,
+    readings: Option<&'p dyn Readings>,
+    observer: &'a dyn Observer,
+    together: &'p Together,
+    /// Held by who inspects: some files are decompressed in memory for that, one at a time.
+    inspecting: &'p Mutex<()>,
+    /// Told of the bytes of each copy that waits to be flushed.
+    made: &'p (dyn Fn(u64) + Sync),
+}
+
+impl<'a> Pass<'_, '_, 'a> {
+    fn read_all(&self, sizes: &[u64]) -> Result<Vec<Read>, FingerprintError> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let groups = self.groups(sizes, cores);
+        let threads = cores.min(groups.len());
+        let next = AtomicUsize::new(0);
+        let first_failed = AtomicUsize::new(usize::MAX);
+        let results = Mutex::new(Vec::new());
+        let work = || {
+            let mut buffers = Vec::new();
+            while let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let failed = first_failed.load(Ordering::Relaxed);
+                let group = group.iter().copied().filter(|place| *place <= failed);
+                for (place, result) in self.read(group, &mut buffers) {
+                    if result.is_err() {
+                        first_failed.fetch_min(place, Ordering::Relaxed);
+                    }
+                    lock(&results).push((place, result));
+                }
             }
-            let result = match readings.and_then(|readings| known(task, readings)) {
-                Some(read) => Ok(read),
-                None => read_stable(task, copies, &mut buffer, observer),
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..threads {
+                scope.spawn(work);
+            }
+            work();
+        });
+        let mut results = results.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+        results.sort_by_key(|(place, _)| *place);
+        results.into_iter().map(|(_, result)| result).collect()
+    }
+
+    /// The places of the tasks, in the order in which and as many at a time as they are read.
+    fn groups(&self, sizes: &[u64], cores: usize) -> Vec<Vec<usize>> {
+        // Those whose rows are read wait for that, so that the others come first.
+        let mut order: Vec<usize> = (0..self.tasks.len()).collect();
+        order.sort_by_key(|place| matches!(self.tasks[*place].beside, Beside::Rows(_)));
+        let most = (order.len() / cores).clamp(1, BUFFERS);
+        let is_small = |place: usize| sizes[place] < LARGE_BYTES_MIN;
+        let mut groups: Vec<Vec<usize>> = Vec::new();
+        for place in order {
+            match groups.last_mut() {
+                Some(group)
+                    if group.len() < most && is_small(place) && group.iter().all(|p| is_small(*p)) =>
+                {
+                    group.push(place);
+                }
+                _ => groups.push(vec![place]),
+            }
+        }
+        groups
+    }
+
+    /// Reads files, and those that changed meanwhile once more.
+    fn read(
+        &self,
+        places: impl Iterator<Item = usize>,
+        buffers: &mut Vec<PageBuffer>,
+    ) -> Vec<(usize, Result<Read, FingerprintError>)> {
+        let mut results = Vec::new();
+        let mut opened = Vec::new();
+        for place in places {
+            let task = &self.tasks[place];
+            match self.readings.and_then(|readings| known(task, readings)) {
+                Some(read) => results.push((place, Ok(self.inspected(task, read, None)))),
+                None => match self.open(task) {
+                    Ok(file) => opened.push((place, file)),
+                    Err(error) => results.push((place, Err(error))),
+                },
+            }
+        }
+        for (place, result) in self.read_once(opened, buffers) {
+            let task = &self.tasks[place];
+            let again = || {
+                let opened = vec![(place, self.open(task)?)];
+                let second = self.read_once(opened, buffers).pop().map(|(_, read)| read);
+                let changed = || FingerprintError::Changed { path: task.path.clone() };
+                second.unwrap_or(Ok(None))?.ok_or_else(changed)
             };
-            if let (Some(readings), Ok(read)) = (readings, &result) {
+            let result = result.and_then(|read| read.map_or_else(again, Ok));
+            if let (Some(readings), Ok(read)) = (self.readings, &result) {
                 note(task, readings, read);
             }
-            if result.is_err() {
-                first_failed.fetch_min(index, Ordering::Relaxed);
+            results.push((place, result));
+        }
+        results
+    }
+
+    fn open(&self, task: &Task<'_, '_>) -> Result<Opened<'a>, FingerprintError> {
+        Opened::new(&task.path, self.copies.filter(|_| task.keep), self.observer)
+    }
+
+    /// Reads files to their ends: one of any size, or several small ones. `None` for what changed
+    /// meanwhile.
+    fn read_once(
+        &self,
+        mut opened: Vec<(usize, Opened<'a>)>,
+        buffers: &mut Vec<PageBuffer>,
+    ) -> Vec<(usize, Result<Option<Read>, FingerprintError>)> {
+        let is_large = |opened: &Opened<'_>| opened.size_bytes() >= LARGE_BYTES_MIN;
+        let needed = if opened.iter().any(|(_, file)| is_large(file)) { BUFFERS } else { opened.len() };
+        while buffers.len() < needed {
+            buffers.push(PageBuffer::new());
+        }
+        if let [(_, file)] = &opened[..]
+            && is_large(file)
+            && let Some((place, file)) = opened.pop()
+        {
+            return vec![(place, self.read_large(place, file, buffers))];
+        }
+        let mut lanes: Vec<Lane<'_, 'a>> = opened
+            .into_iter()
+            .zip(buffers)
+            .map(|((place, file), buffer)| Lane::new(place, file, buffer))
+            .collect();
+        while lanes.iter().any(|lane| lane.read.is_none()) {
+            lanes.iter_mut().for_each(Lane::fill);
+            Hasher::update_together(lanes.iter_mut().filter_map(Lane::filled).collect());
+        }
+        let finish = |lane: Lane<'_, 'a>| {
+            let held = lane.is_held.then(|| &lane.buffer.as_slice()[..lane.count]);
+            let read = lane.read.unwrap_or(Ok(())).and_then(|()| self.finish(lane.place, lane.file, held));
+            (lane.place, read)
+        };
+        lanes.into_iter().map(finish).collect()
+    }
+
+    fn read_large(
+        &self,
+        place: usize,
+        mut file: Opened<'a>,
+        buffers: &mut Vec<PageBuffer>,
+    ) -> Result<Option<Read>, FingerprintError> {
+        let reading = &mut file.reading;
+        match self.tasks[place].beside {
+            Beside::Rows(along) => {
+                if !self.together.hash(reading, buffers, &|| along.undecided())? {
+                    file.reading = along.lend(file.reading)?;
+                    self.together.hash(&mut file.reading, buffers, &|| true)?;
+                }
             }
-            results.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push((index, result));
+            Beside::Nothing | Beside::RowsOfMany => {
+                self.together.hash(reading, buffers, &|| true)?;
+            }
         }
-    };
-    std::thread::scope(|scope| {
-        for _ in 1..threads {
-            scope.spawn(work);
+        self.finish(place, file, None)
+    }
+
+    /// What reading a file to its end gave, of which all bytes may still be held.
+    fn finish(
+        &self,
+        place: usize,
+        file: Opened<'a>,
+        held: Option<&[u8]>,
+    ) -> Result<Option<Read>, FingerprintError> {
+        let Some(read) = file.finish()? else { return Ok(None) };
+        let mut read = self.inspected(&self.tasks[place], read, held);
+        if let Some(copy) = &mut read.kept {
+            // A large one has been on its way to the disk since it was begun.
+            match read.fingerprint.size_bytes < LARGE_BYTES_MIN {
+                true => (self.made)(read.fingerprint.size_bytes),
+                false => copy.flush_early(),
+            }
         }
-        work();
-    });
-    let mut results = results.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-    results.sort_by_key(|(index, _)| *index);
-    results.into_iter().map(|(_, result)| result).collect()
+        Ok(Some(read))
+    }
+
+    /// Inspects a file where asked: the bytes that are held, or the copy of what was read.
+    fn inspected(&self, task: &Task<'_, '_>, read: Read, held: Option<&[u8]>) -> Read {
+        let Some(name) = &task.inspect_as else { return read };
+        let path = read.kept.as_ref().map_or(task.path.as_path(), Temporary::path);
+        let observer = Announced(self.observer);
+        let one_at_a_time = lock(self.inspecting);
+        let inspected = match held {
+            Some(bytes) => inspect::inspect_held(bytes, name, &observer),
+            None => inspect::inspect_as(path, name, &observer),
+        };
+        drop(one_at_a_time);
+        Read { inspected: Some(inspected), ..read }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// One of several small files that are read together.
+struct Lane<'b, 'a> {
+    place: usize,
+    file: Opened<'a>,
+    buffer: &'b mut PageBuffer,
+    /// How many of the buffer's bytes are the file's next ones.
+    count: usize,
+    /// Whether these are all of its bytes.
+    is_held: bool,
+    /// Set when it has ended, or cannot be read on.
+    read: Option<Result<(), FingerprintError>>,
+    is_hashed: bool,
+}
+
+impl<'b, 'a> Lane<'b, 'a> {
+    fn new(place: usize, file: Opened<'a>, buffer: &'b mut PageBuffer) -> Lane<'b, 'a> {
+        Lane { place, file, buffer, count: 0, is_held: true, read: None, is_hashed: true }
+    }
+
+    /// Reads until the buffer is full or the file ends.
+    fn fill(&mut self) {
+        if self.read.is_some() {
+            return;
+        }
+        self.is_held = self.count == 0;
+        self.count = 0;
+        self.is_hashed = false;
+        let buffer = self.buffer.as_mut_slice();
+        while self.read.is_none() && self.count < buffer.len() {
+            match self.file.reading.next(&mut buffer[self.count..]) {
+                Ok(0) => self.read = Some(Ok(())),
+                Ok(count) => self.count += count,
+                Err(error) => self.read = Some(Err(error)),
+            }
+        }
+    }
+
+    /// What was read and is not hashed.
+    fn filled(&mut self) -> Option<(&mut Hasher, &[u8])> {
+        if std::mem::replace(&mut self.is_hashed, true) {
+            return None;
+        }
+        Some((self.file.reading.hasher(), &self.buffer.as_slice()[..self.count]))
+    }
+}
+
+/// Passes on how far an inspection is, whose bytes are expected already.
+struct Announced<'a>(&'a dyn Observer);
+
+impl Observer for Announced<'_> {
+    fn read_bytes(&self, bytes: u64) {
+        self.0.read_bytes(bytes);
+    }
+
+    fn interrupted(&self) -> bool {
+        self.0.interrupted()
+    }
 }
 
 /// The digest of a file that is unchanged since it was read earlier. Small files are always read: that
 /// takes no longer, and they may be stand-ins. So are files whose bytes are wanted.
 fn known(task: &Task<'_, '_>, readings: &dyn Readings) -> Option<Read> {
+    if task.keep {
+        return None;
+    }
     let metadata = fs::metadata(&task.path).ok()?;
-    if task.keep || metadata.len() <= STAND_IN_BYTES_MAX as u64 {
+    if metadata.len() <= STAND_IN_BYTES_MAX as u64 {
         return None;
     }
     let sha256 = readings.digest(&FileState::of(&metadata)?)?;
-    let fingerprint = FileFingerprint { sha256, size_bytes: metadata.len() };
-    let stat = stat(&metadata);
-    Some(Read { fingerprint, stat, stand_in: None, from_cache: true, state: None, kept: None })
+    Some(Read {
+        fingerprint: FileFingerprint { sha256, size_bytes: metadata.len() },
+        stat: stat(&metadata),
+        stand_in: None,
+        from_cache: true,
+        state: None,
+        kept: None,
+        inspected: None,
+    })
 }
 
 /// Notes a digest if the file's state is still that of before it was read.
@@ -259,227 +489,4 @@ fn note(task: &Task<'_, '_>, readings: &dyn Readings, read: &Read) {
     {
         readings.note_digest(&state, &read.fingerprint.sha256);
     }
-}
-
-/// Reads a file; if it changed meanwhile, once more.
-fn read_stable<'a>(
-    task: &Task<'_, 'a>,
-    copies: Option<&Copies<'_>>,
-    buffer: &mut PageBuffer,
-    observer: &'a dyn Observer,
-) -> Result<Read, FingerprintError> {
-    match read_once(task, copies, buffer, observer)? {
-        Some(read) => Ok(read),
-        None => read_once(task, copies, buffer, observer)?
-            .ok_or_else(|| FingerprintError::Changed { path: task.path.clone() }),
-    }
-}
-
-/// What must not change while a file is read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Stat {
-    size_bytes: u64,
-    modified: Option<std::time::SystemTime>,
-    inode: u64,
-}
-
-pub(super) fn stat(metadata: &Metadata) -> Stat {
-    #[cfg(unix)]
-    let inode = std::os::unix::fs::MetadataExt::ino(metadata);
-    #[cfg(not(unix))]
-    let inode = 0;
-    Stat { size_bytes: metadata.len(), modified: metadata.modified().ok(), inode }
-}
-
-/// Reads a file once; `None` when it changed meanwhile.
-fn read_once<'a>(
-    task: &Task<'_, 'a>,
-    copies: Option<&Copies<'_>>,
-    buffer: &mut PageBuffer,
-    observer: &'a dyn Observer,
-) -> Result<Option<Read>, FingerprintError> {
-    let path = &task.path;
-    let source = open(path)?;
-    let inspect = |file: &File| file.metadata().map_err(FileError::io("inspect", path));
-    let opened = inspect(&source)?;
-    if let Some(what) = special(&opened) {
-        return Err(FingerprintError::NotRegular { path: path.clone(), what });
-    }
-    let before = stat(&opened);
-    let state = FileState::of(&opened);
-    let copies = copies.filter(|_| task.keep);
-    // A clone is a snapshot: what is hashed is then exactly what is kept.
-    let clone = copies.and_then(|copies| copies.try_clone(path));
-    let file = match &clone {
-        Some(clone) => open(clone.path())?,
-        None => source.try_clone().map_err(FileError::io("read", path))?,
-    };
-    let copy = match copies.filter(|_| clone.is_none()) {
-        Some(copies) => Some(Temporary::create(copies.path())?),
-        None => None,
-    };
-    let mut reading = Reading::new(path, file, copy, observer);
-    match task.beside {
-        Beside::Rows(along) if before.size_bytes >= OVERLAP_BYTES_MIN => {
-            reading = hash_along(reading, along, buffer)?;
-        }
-        Beside::Nothing if before.size_bytes >= OVERLAP_BYTES_MIN => hash_beside(&mut reading)?,
-        _ => hash_here(&mut reading, buffer)?,
-    }
-    let Reading { mut copy, head, hasher, size_bytes, .. } = reading;
-    if let Some(copy) = &mut copy {
-        copy.close();
-    }
-    let (kept, sha256) = (clone.or(copy), hasher.finish());
-    let unchanged = size_bytes == before.size_bytes
-        && stat(&inspect(&source)?) == before
-        && fs::metadata(path).is_ok_and(|now| stat(&now) == before);
-    if !unchanged {
-        return Ok(None);
-    }
-    let stand_in =
-        if size_bytes <= STAND_IN_BYTES_MAX as u64 { StandIn::detect(&head) } else { None };
-    let fingerprint = FileFingerprint { sha256, size_bytes };
-    Ok(Some(Read { fingerprint, stat: before, stand_in, from_cache: false, state, kept }))
-}
-
-/// A file that is read from its beginning to its end.
-pub(super) struct Reading<'a> {
-    path: PathBuf,
-    file: File,
-    copy: Option<Temporary>,
-    /// The first bytes, as many as a stand-in may have.
-    head: Vec<u8>,
-    hasher: Hasher,
-    size_bytes: u64,
-    observer: &'a dyn Observer,
-}
-
-impl<'a> Reading<'a> {
-    /// A reading that begins, and writes what it reads to `copy`.
-    pub(super) fn new(
-        path: &Path,
-        file: File,
-        copy: Option<Temporary>,
-        observer: &'a dyn Observer,
-    ) -> Reading<'a> {
-        let path = path.to_owned();
-        Reading {
-            path,
-            file,
-            copy,
-            head: Vec::new(),
-            hasher: Hasher::new(),
-            size_bytes: 0,
-            observer,
-        }
-    }
-
-    /// Reads the next bytes, at most as many as the buffer holds, none at the end, and copies them
-    /// where asked. To hash them is left to the caller.
-    pub(super) fn next(&mut self, buffer: &mut [u8]) -> Result<usize, FingerprintError> {
-        if self.observer.interrupted() {
-            return Err(FileError::Interrupted.into());
-        }
-        let count = loop {
-            match self.file.read(buffer) {
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                result => break result.map_err(FileError::io("read", &self.path))?,
-            }
-        };
-        let bytes = &buffer[..count];
-        if let Some(copy) = &mut self.copy {
-            copy.write(bytes)?;
-        }
-        if self.head.len() < STAND_IN_BYTES_MAX {
-            let missing = STAND_IN_BYTES_MAX - self.head.len();
-            self.head.extend_from_slice(&bytes[..count.min(missing)]);
-        }
-        self.size_bytes += count as u64;
-        self.observer.read_bytes(count as u64);
-        Ok(count)
-    }
-
-    /// Takes the bytes that were read.
-    pub(super) fn hasher(&mut self) -> &mut Hasher {
-        &mut self.hasher
-    }
-
-    /// How much was read.
-    pub(super) fn size_bytes(&self) -> u64 {
-        self.size_bytes
-    }
-
-    /// Reads and hashes the next bytes; `false` at the end.
-    fn hash_next(&mut self, buffer: &mut PageBuffer) -> Result<bool, FingerprintError> {
-        let count = self.next(buffer.as_mut_slice())?;
-        self.hasher.update(&buffer.as_slice()[..count]);
-        Ok(count > 0)
-    }
-}
-
-/// Files from this size on are hashed by a thread of their own while the next bytes are read (and
-/// copied): hashing is the slowest part, and one stream cannot use two cores for it. Those of a table are
-/// hashed along with its rows, if these keep all cores busy.
-const OVERLAP_BYTES_MIN: u64 = 4 * 1024 * 1024;
-
-/// How many buffers go back and forth between reading and hashing.
-const OVERLAP_BUFFERS: usize = 4;
-
-fn hash_here(reading: &mut Reading<'_>, buffer: &mut PageBuffer) -> Result<(), FingerprintError> {
-    while reading.hash_next(buffer)? {}
-    Ok(())
-}
-
-fn hash_along<'a>(
-    mut reading: Reading<'a>,
-    along: &Along<'a>,
-    buffer: &mut PageBuffer,
-) -> Result<Reading<'a>, FingerprintError> {
-    while along.undecided() {
-        if !reading.hash_next(buffer)? {
-            return Ok(reading);
-        }
-    }
-    let mut reading = along.lend(reading)?;
-    hash_beside(&mut reading)?;
-    Ok(reading)
-}
-
-fn hash_beside(reading: &mut Reading<'_>) -> Result<(), FingerprintError> {
-    let (full, filled) = mpsc::channel::<(PageBuffer, usize)>();
-    let (empty, emptied) = mpsc::channel();
-    for _ in 0..OVERLAP_BUFFERS {
-        let _ = empty.send(PageBuffer::new());
-    }
-    let mut hasher = std::mem::take(&mut reading.hasher);
-    reading.hasher = std::thread::scope(|scope| {
-        let hashing = scope.spawn(move || {
-            for (buffer, count) in filled {
-                hasher.update(&buffer.as_slice()[..count]);
-                // Nobody takes it back after the end of the file.
-                let _ = empty.send(buffer);
-            }
-            hasher
-        });
-        let read = (|| {
-            while let Ok(mut buffer) = emptied.recv() {
-                let count = reading.next(buffer.as_mut_slice())?;
-                if count == 0 || full.send((buffer, count)).is_err() {
-                    break;
-                }
-            }
-            Ok::<_, FingerprintError>(())
-        })();
-        drop(full);
-        match hashing.join() {
-            Ok(hasher) => read.map(|()| hasher),
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
-    })?;
-    Ok(())
-}
-
-pub(super) fn open(path: &Path) -> Result<File, FingerprintError> {
-    Ok(files::open_to_read(path).map_err(FileError::io("read", path))?)
 }

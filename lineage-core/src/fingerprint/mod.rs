@@ -4,14 +4,17 @@
 
 mod along;
 mod content;
+mod copies;
 mod directory;
 mod file;
 mod parallel;
 mod partitions;
+mod reading;
 mod readings;
 mod rows;
 mod stand_in;
 mod text;
+mod together;
 mod unordered;
 
 pub use crate::readers::partitioned::{PartitionError, files_of_glob};
@@ -25,7 +28,7 @@ pub use rows::{Batches, Rows};
 pub use stand_in::StandIn;
 pub use unordered::fingerprint_unordered;
 
-pub(crate) use file::Copies;
+pub(crate) use copies::Copies;
 
 use std::path::{Path, PathBuf};
 
@@ -35,6 +38,7 @@ use self::along::Along;
 use crate::context::Observer;
 use crate::digest::{Kind, Sha256};
 use crate::files::Temporary;
+use crate::inspect::{InspectError, Inspection};
 use crate::table::{self, TableDigest};
 
 /// One thing to fingerprint.
@@ -50,12 +54,22 @@ pub struct Input<'a> {
     pub table: Option<TableOptions>,
     /// Whether to keep a copy of the bytes, made in the same pass.
     pub(crate) keep: bool,
+    /// The name under which a file is inspected, in the same pass; the files of a directory then are too,
+    /// each under its own name.
+    pub(crate) inspect_as: Option<String>,
 }
 
 impl Input<'_> {
     /// The bytes of the file or directory at `path`, whole, nothing kept.
     pub fn new(path: impl Into<PathBuf>) -> Input<'static> {
-        Input { path: path.into(), exclude: Vec::new(), own_file: None, table: None, keep: false }
+        Input {
+            path: path.into(),
+            exclude: Vec::new(),
+            own_file: None,
+            table: None,
+            keep: false,
+            inspect_as: None,
+        }
     }
 }
 
@@ -80,6 +94,8 @@ pub struct Fingerprint {
     /// (the empty path for a file itself).
     pub stand_ins: Vec<(String, StandIn)>,
     pub(crate) kept: Vec<(Sha256, Temporary)>,
+    /// Of the file, or of each file of the manifest, if that was asked for.
+    pub(crate) inspected: Vec<Result<Inspection, InspectError>>,
 }
 
 impl Fingerprint {
@@ -155,7 +171,8 @@ pub fn hash_file(
     path: &Path,
     observer: &dyn Observer,
 ) -> Result<FileFingerprint, FingerprintError> {
-    let task = file::Task { path: path.to_owned(), keep: false, beside: file::Beside::Nothing };
+    let (path, beside) = (path.to_owned(), file::Beside::Nothing);
+    let task = file::Task { path, keep: false, inspect_as: None, beside };
     let mut read = file::read_all(&[task], None, None, observer)?;
     Ok(read.remove(0).fingerprint)
 }
@@ -173,15 +190,18 @@ pub(crate) fn fingerprint_keeping(
     for (input, along) in inputs.iter().zip(&alongs) {
         if file::kind_of(&input.path)? == Kind::Directory {
             let walk = directory::walk(input)?;
-            let files = walk.files.iter().map(|file| file.absolute.clone());
             let table = input.table.as_ref().is_some_and(|t| t.partitioning != Partitioning::None);
             let beside = if table { file::Beside::RowsOfMany } else { file::Beside::Nothing };
-            tasks.extend(files.map(|path| file::Task { path, keep: input.keep, beside }));
+            tasks.extend(walk.files.iter().map(|file| {
+                let inspect_as = input.inspect_as.as_ref().map(|_| file.name().to_owned());
+                file::Task { path: file.absolute.clone(), keep: input.keep, inspect_as, beside }
+            }));
             walks.push(Some(walk));
         } else {
             let table = input.table.is_some() && TableFormat::of_path(&input.path).is_some();
             let beside = if table { file::Beside::Rows(along) } else { file::Beside::Nothing };
-            tasks.push(file::Task { path: input.path.clone(), keep: input.keep, beside });
+            let (path, inspect_as) = (input.path.clone(), input.inspect_as.clone());
+            tasks.push(file::Task { path, keep: input.keep, inspect_as, beside });
             walks.push(None);
         }
     }
@@ -293,6 +313,7 @@ fn single(
         from_cache: read.from_cache,
         stand_ins: read.stand_in.map(|found| (String::new(), found)).into_iter().collect(),
         kept: read.kept.map(|temporary| (sha256, temporary)).into_iter().collect(),
+        inspected: read.inspected.into_iter().collect(),
     })
 }
 
