@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::along::Along;
-use super::reading::{self, Stat};
 use super::parallel::{Decoded, Hashed, Job};
+use super::reading::{self, Stat};
 use super::readings::{FileState, Readings};
 use super::{parallel, text};
 use crate::context::Observer;

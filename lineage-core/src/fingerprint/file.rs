@@ -257,7 +257,9 @@ impl<'a> Pass<'_, '_, 'a> {
         for place in order {
             match groups.last_mut() {
                 Some(group)
-                    if group.len() < most && is_small(place) && group.iter().all(|p| is_small(*p)) =>
+                    if group.len() < most
+                        && is_small(place)
+                        && group.iter().all(|p| is_small(*p)) =>
                 {
                     group.push(place);
                 }
@@ -314,7 +316,8 @@ impl<'a> Pass<'_, '_, 'a> {
         buffers: &mut Vec<PageBuffer>,
     ) -> Vec<(usize, Result<Option<Read>, FingerprintError>)> {
         let is_large = |opened: &Opened<'_>| opened.size_bytes() >= LARGE_BYTES_MIN;
-        let needed = if opened.iter().any(|(_, file)| is_large(file)) { BUFFERS } else { opened.len() };
+        let needed =
+            if opened.iter().any(|(_, file)| is_large(file)) { BUFFERS } else { opened.len() };
         while buffers.len() < needed {
             buffers.push(PageBuffer::new());
         }
@@ -335,7 +338,8 @@ impl<'a> Pass<'_, '_, 'a> {
         }
         let finish = |lane: Lane<'_, 'a>| {
             let held = lane.is_held.then(|| &lane.buffer.as_slice()[..lane.count]);
-            let read = lane.read.unwrap_or(Ok(())).and_then(|()| self.finish(lane.place, lane.file, held));
+            let read =
+                lane.read.unwrap_or(Ok(())).and_then(|()| self.finish(lane.place, lane.file, held));
             (lane.place, read)
         };
         lanes.into_iter().map(finish).collect()

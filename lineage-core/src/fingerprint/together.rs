@@ -161,9 +161,9 @@ impl Together {
             let mut taken = vec![first];
             taken.extend(lanes.iter_mut().filter_map(Lane::take).take(self.at_once - 1));
             drop(lanes);
-            let bytes = taken.iter_mut().map(|taken| {
-                (&mut taken.hasher, &taken.buffer.as_slice()[..taken.count])
-            });
+            let bytes = taken
+                .iter_mut()
+                .map(|taken| (&mut taken.hasher, &taken.buffer.as_slice()[..taken.count]));
             Hasher::update_together(bytes.collect());
             lanes = self.lanes();
             for Taken { number, hasher, buffer, .. } in taken {
