@@ -7,14 +7,15 @@ mod content;
 mod copies;
 mod directory;
 mod file;
+mod lanes;
 mod parallel;
 mod partitions;
+mod pass;
 mod reading;
 mod readings;
 mod rows;
 mod stand_in;
 mod text;
-mod together;
 mod unordered;
 
 pub use crate::readers::partitioned::{PartitionError, files_of_glob};
@@ -31,10 +32,12 @@ pub use unordered::fingerprint_unordered;
 pub(crate) use copies::Copies;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::arrow::array::RecordBatchReader;
 
 use self::along::Along;
+use self::pass::Asked;
 use crate::context::Observer;
 use crate::digest::{Kind, Sha256};
 use crate::files::Temporary;
@@ -173,7 +176,8 @@ pub fn hash_file(
 ) -> Result<FileFingerprint, FingerprintError> {
     let (path, beside) = (path.to_owned(), file::Beside::Nothing);
     let task = file::Task { path, keep: false, inspect_as: None, beside };
-    let mut read = file::read_all(&[task], None, None, observer)?;
+    let asked = Asked { copies: None, readings: None, rows_are_read: &AtomicBool::new(false) };
+    let mut read = pass::read_all(&[task], &asked, observer)?;
     Ok(read.remove(0).fingerprint)
 }
 
@@ -191,15 +195,19 @@ pub(crate) fn fingerprint_keeping(
         if file::kind_of(&input.path)? == Kind::Directory {
             let walk = directory::walk(input)?;
             let table = input.table.as_ref().is_some_and(|t| t.partitioning != Partitioning::None);
-            let beside = if table { file::Beside::RowsOfMany } else { file::Beside::Nothing };
+            let beside = if table { file::Beside::Rows } else { file::Beside::Nothing };
             tasks.extend(walk.files.iter().map(|file| {
                 let inspect_as = input.inspect_as.as_ref().map(|_| file.name().to_owned());
                 file::Task { path: file.absolute.clone(), keep: input.keep, inspect_as, beside }
             }));
             walks.push(Some(walk));
         } else {
-            let table = input.table.is_some() && TableFormat::of_path(&input.path).is_some();
-            let beside = if table { file::Beside::Rows(along) } else { file::Beside::Nothing };
+            let format = input.table.as_ref().and_then(|_| TableFormat::of_path(&input.path));
+            let beside = match format {
+                None => file::Beside::Nothing,
+                Some((TableFormat::Parquet, _)) => file::Beside::RowsAlong(along),
+                Some(_) => file::Beside::Rows,
+            };
             let (path, inspect_as) = (input.path.clone(), input.inspect_as.clone());
             tasks.push(file::Task { path, keep: input.keep, inspect_as, beside });
             walks.push(None);
@@ -207,9 +215,12 @@ pub(crate) fn fingerprint_keeping(
     }
     let state = |walk: &Option<directory::Walk>| walk.as_ref().and_then(partitions::states);
     let before: Vec<_> = walks.iter().map(state).collect();
+    let has_rows = |task: &file::Task<'_, '_>| !matches!(task.beside, file::Beside::Nothing);
+    let rows_are_read = AtomicBool::new(tasks.iter().any(has_rows));
+    let asked = Asked { copies, readings, rows_are_read: &rows_are_read };
     // Digests of bytes and of content are taken side by side, each reading the file for itself.
     let (read, tables) = std::thread::scope(|scope| {
-        let read = scope.spawn(|| file::read_all(&tasks, copies, readings, observer));
+        let read = scope.spawn(|| pass::read_all(&tasks, &asked, observer));
         let tables: Vec<_> = inputs
             .iter()
             .zip(&walks)
@@ -228,6 +239,7 @@ pub(crate) fn fingerprint_keeping(
                 }
             })
             .collect();
+        rows_are_read.store(false, Ordering::Relaxed);
         (read.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), tables)
     });
     let mut read = read?.into_iter();

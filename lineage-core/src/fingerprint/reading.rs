@@ -68,6 +68,14 @@ impl<'a> Opened<'a> {
         self.before.size_bytes
     }
 
+    /// Reads on as `read` does.
+    pub(super) fn read_by(
+        self,
+        read: impl FnOnce(Reading<'a>) -> Result<Reading<'a>, FingerprintError>,
+    ) -> Result<Opened<'a>, FingerprintError> {
+        Ok(Opened { reading: read(self.reading)?, ..self })
+    }
+
     /// What reading all of it gave; `None` when it changed meanwhile.
     pub(super) fn finish(self) -> Result<Option<Read>, FingerprintError> {
         let Opened { path, before, state, clone, reading } = self;
