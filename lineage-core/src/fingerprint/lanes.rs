@@ -89,7 +89,7 @@ pub(super) fn hash_apart(lanes: &mut [Lane<'_, '_>]) {
         });
         let own = left.next();
         left.for_each(|other| drop(scope.spawn(other)));
-        own.into_iter().for_each(|hash| hash());
+        own.into_iter().for_each(|mut hash| hash());
     });
 }
 
