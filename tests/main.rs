@@ -40,6 +40,7 @@ mod names;
 mod pointer_file;
 mod promote;
 mod read_only;
+mod read_together;
 mod record;
 mod recover;
 mod reproduce;

@@ -3,6 +3,10 @@
 //! Every file appears whole or not at all: it is written to a temporary, flushed, renamed into
 //! place, and the folder is flushed so that the name survives a power cut.
 
+mod temporary;
+
+pub(crate) use temporary::{FileSystem, Temporary};
+
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -111,115 +115,6 @@ pub(crate) fn sync_folder(path: &Path) -> Result<(), FileError> {
 /// Creates a folder and its missing parents.
 pub fn create_folder(path: &Path) -> Result<(), FileError> {
     fs::create_dir_all(path).map_err(FileError::io("create the folder", path))
-}
-
-/// A file that is being written and vanishes with this value unless it is put in place.
-#[derive(Debug)]
-pub(crate) struct Temporary {
-    path: PathBuf,
-    /// Until it is closed.
-    file: Option<File>,
-}
-
-impl Temporary {
-    pub(crate) fn create(path: PathBuf) -> Result<Temporary, FileError> {
-        // A link planted under this name is not followed, and what a dead process left there goes.
-        let create = || OpenOptions::new().write(true).create_new(true).open(&path);
-        let file = match create() {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                let _ = fs::remove_file(&path);
-                create()
-            }
-            result => result,
-        };
-        let file = file.map_err(FileError::io("write", &path))?;
-        Ok(Temporary { path, file: Some(file) })
-    }
-
-    /// A temporary that is a copy-on-write clone of `source`, where the file system can do that.
-    pub(crate) fn clone_of(source: &Path, path: PathBuf) -> Option<Temporary> {
-        reflink_copy::reflink(source, &path).ok()?;
-        let clone = Temporary { path, file: None };
-        // Some systems clone the permissions too; what cannot be flushed is of no use.
-        clone.open_to_flush().ok().map(|_| clone)
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Appends bytes. Nothing can be appended after it was closed.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), FileError> {
-        let written = match &mut self.file {
-            Some(file) => file.write_all(bytes),
-            None => Err(io::Error::other("it is closed")),
-        };
-        written.map_err(FileError::io("write", &self.path))
-    }
-
-    /// Gives the handle back to the system, which has few of them: thousands of temporaries may wait to
-    /// be put in place.
-    pub(crate) fn close(&mut self) {
-        self.file = None;
-    }
-
-    /// Flushes the bytes to the disk.
-    pub(crate) fn flush(&self) -> Result<(), FileError> {
-        let flushed = match &self.file {
-            Some(file) => file.sync_all(),
-            None => self.open_to_flush().and_then(|file| file.sync_all()),
-        };
-        flushed.map_err(FileError::io("flush", &self.path))
-    }
-
-    fn open_to_flush(&self) -> io::Result<File> {
-        OpenOptions::new().write(true).open(&self.path)
-    }
-
-    /// Takes away everyone's permission to write.
-    pub(crate) fn make_read_only(&self) -> Result<(), FileError> {
-        make_read_only(&self.path)
-    }
-
-    /// Gives the temporary the permissions of the file it is about to replace, if there is one.
-    pub(crate) fn copy_permissions_of(&self, target: &Path) -> Result<(), FileError> {
-        match fs::metadata(target) {
-            Ok(metadata) => fs::set_permissions(&self.path, metadata.permissions())
-                .map_err(FileError::io("set the permissions of", &self.path)),
-            Err(_) => Ok(()),
-        }
-    }
-
-    /// Renames the temporary to `target`, replacing what is there. The folder is not flushed.
-    pub(crate) fn rename_to(mut self, target: &Path) -> Result<(), (Temporary, io::Error)> {
-        self.file = None;
-        match fs::rename(&self.path, target) {
-            Ok(()) => {
-                self.path = PathBuf::new();
-                Ok(())
-            }
-            Err(error) => Err((self, error)),
-        }
-    }
-
-    /// Renames the temporary to `target` and flushes the target's folder.
-    pub(crate) fn put_in_place(self, target: &Path) -> Result<(), FileError> {
-        self.rename_to(target).map_err(|(_, source)| FileError::Io {
-            action: "write",
-            path: target.to_owned(),
-            source,
-        })?;
-        sync_folder(parent(target))
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        self.file = None;
-        if !self.path.as_os_str().is_empty() {
-            let _ = fs::remove_file(&self.path);
-        }
-    }
 }
 
 /// Takes away everyone's permission to write to the file at `path`.
@@ -496,13 +391,6 @@ fn network_name(magic: u32) -> Option<&'static str> {
 mod tests {
     use super::*;
     use crate::context::Silent;
-
-    #[test]
-    fn a_temporary_that_is_not_placed_leaves_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        drop(Temporary::create(folder.path().join("t")).unwrap());
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-    }
 
     #[test]
     fn the_wait_for_a_lock_is_bounded() {

@@ -76,7 +76,7 @@ const FLUSHED_AT_ONCE: usize = 4;
 fn put_one(
     layout: &Layout,
     sha256: &Sha256,
-    temporary: Temporary,
+    mut temporary: Temporary,
     context: &Context<'_>,
 ) -> Result<bool, ObjectError> {
     let object = layout.object(sha256);
@@ -100,7 +100,8 @@ pub(crate) fn temporary(
     bytes: &[u8],
     context: &Context<'_>,
 ) -> Result<(Sha256, Temporary), FileError> {
-    let mut temporary = Temporary::create(layout.temporaries().join(context.random_hex()))?;
+    let path = layout.temporaries().join(context.random_hex());
+    let mut temporary = Temporary::create_read_only(path)?;
     temporary.write(bytes)?;
     Ok((Sha256::of(bytes), temporary))
 }
@@ -214,13 +215,13 @@ fn build(
     context: &Context<'_>,
 ) -> Result<(), ObjectError> {
     let random = || context.random_hex();
-    let copies = Copies::new(building, &random);
+    let copies = Copies::new(building, &random, mode == Mode::ReadOnly);
     let found = fingerprint::fingerprint_keeping(inputs, Some(&copies), None, context.observer)?;
     let content = building.join("content");
     let mut folders = BTreeSet::new();
     for ((path, expected), found) in parts.iter().zip(found) {
         let place = if path.is_empty() { content.clone() } else { content.join(path) };
-        for (sha256, temporary) in found.kept {
+        for (sha256, mut temporary) in found.kept {
             if sha256 != *expected {
                 return Err(ObjectError::Damaged(*expected));
             }

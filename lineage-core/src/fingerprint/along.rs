@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-use super::file::{FingerprintError, Reading};
+use super::file::FingerprintError;
+use super::reading::Reading;
 use crate::context::{Observer, Step};
 use crate::digest::Hasher;
 use crate::files::PageBuffer;

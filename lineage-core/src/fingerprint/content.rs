@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::along::Along;
-use super::file::{self, Stat};
 use super::parallel::{Decoded, Hashed, Job};
+use super::reading::{self, Stat};
 use super::readings::{FileState, Readings};
 use super::{parallel, text};
 use crate::context::Observer;
@@ -258,11 +258,11 @@ pub(super) fn read(
         let sha256 = readings.digest(&FileState::of(metadata)?)?;
         readings.table(&sha256, &options.way(format))
     });
-    let before = metadata.as_ref().map(file::stat);
+    let before = metadata.as_ref().map(reading::stat);
     if let Some(table) = known {
         return Some(Outcome { table: Ok(table), stat: before });
     }
-    let inspect = || std::fs::metadata(path).ok().as_ref().map(file::stat);
+    let inspect = || std::fs::metadata(path).ok().as_ref().map(reading::stat);
     let table = table(path, (format, compression), options, along);
     let stat = before.filter(|before| inspect().as_ref() == Some(before));
     Some(Outcome { table, stat })

@@ -191,6 +191,13 @@ pub(super) struct Found {
     pub(super) relative: String,
 }
 
+impl Found {
+    /// Its own name, without those of folders.
+    pub(super) fn name(&self) -> &str {
+        self.relative.rsplit('/').next().unwrap_or_default()
+    }
+}
+
 /// Lists the regular files of a directory, sorted by path, and refuses what has no place in one.
 pub(super) fn walk(input: &Input<'_>) -> Result<Walk, FingerprintError> {
     let mut excludes = input.exclude.clone();
@@ -308,7 +315,7 @@ impl Walker<'_> {
 /// Makes the directory's fingerprint from what reading its files gave, taken from `read` in order.
 pub(super) fn assemble(walk: Walk, read: &mut impl Iterator<Item = Read>) -> Option<Fingerprint> {
     let mut manifest = Manifest { excludes: walk.excludes, files: Vec::new() };
-    let (mut stand_ins, mut kept) = (Vec::new(), Vec::new());
+    let (mut stand_ins, mut kept, mut inspected) = (Vec::new(), Vec::new(), Vec::new());
     let mut from_cache = false;
     for found in walk.files {
         let read = read.next()?;
@@ -316,6 +323,7 @@ pub(super) fn assemble(walk: Walk, read: &mut impl Iterator<Item = Read>) -> Opt
         let sha256 = read.fingerprint.sha256;
         stand_ins.extend(read.stand_in.map(|stand_in| (found.relative.clone(), stand_in)));
         kept.extend(read.kept.map(|temporary| (sha256, temporary)));
+        inspected.extend(read.inspected);
         let size_bytes = read.fingerprint.size_bytes;
         manifest.files.push(ManifestFile { path: found.relative, sha256, size_bytes });
     }
@@ -329,5 +337,6 @@ pub(super) fn assemble(walk: Walk, read: &mut impl Iterator<Item = Read>) -> Opt
         from_cache,
         stand_ins,
         kept,
+        inspected,
     })
 }

@@ -1,18 +1,16 @@
-//! Reading files: one pass that hashes, and copies where asked.
+//! What is asked of a file, what reading it gives, and why it cannot be read.
 
-use std::fs::{self, File, Metadata};
-use std::io::Read as _;
+use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, mpsc};
 
 use super::along::Along;
 use super::content::ContentError;
-use super::readings::{FileState, Readings};
-use super::stand_in::{STAND_IN_BYTES_MAX, StandIn};
-use crate::context::Observer;
-use crate::digest::{Hasher, Kind, Sha256};
-use crate::files::{self, FileError, PageBuffer, Temporary};
+use super::reading::Stat;
+use super::readings::FileState;
+use super::stand_in::StandIn;
+use crate::digest::{Kind, Sha256};
+use crate::files::{FileError, Temporary};
+use crate::inspect::{InspectError, Inspection};
 
 /// The digest and size of one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,36 +103,12 @@ pub enum DirectoryProblem {
     Unwanted(&'static str),
 }
 
-/// Where copies of files are made: temporaries in a folder of the object store's file system.
-pub(crate) struct Copies<'a> {
-    folder: &'a Path,
-    random_hex: &'a (dyn Fn() -> String + Sync),
-    cannot_clone: AtomicBool,
-}
-
-impl<'a> Copies<'a> {
-    pub(crate) fn new(folder: &'a Path, random_hex: &'a (dyn Fn() -> String + Sync)) -> Self {
-        Copies { folder, random_hex, cannot_clone: AtomicBool::new(false) }
-    }
-
-    fn path(&self) -> PathBuf {
-        self.folder.join((self.random_hex)())
-    }
-
-    fn try_clone(&self, source: &Path) -> Option<Temporary> {
-        if self.cannot_clone.load(Ordering::Relaxed) {
-            return None;
-        }
-        let cloned = Temporary::clone_of(source, self.path());
-        self.cannot_clone.store(cloned.is_none(), Ordering::Relaxed);
-        cloned
-    }
-}
-
 /// One file to read.
 pub(super) struct Task<'r, 'a> {
     pub(super) path: PathBuf,
     pub(super) keep: bool,
+    /// The name under which it is inspected, if it is.
+    pub(super) inspect_as: Option<String>,
     pub(super) beside: Beside<'r, 'a>,
 }
 
@@ -142,10 +116,10 @@ pub(super) struct Task<'r, 'a> {
 #[derive(Clone, Copy)]
 pub(super) enum Beside<'r, 'a> {
     Nothing,
-    /// Its rows are read, among those of other files, by all cores.
-    RowsOfMany,
+    /// Its rows are read by all cores.
+    Rows,
     /// Its rows are read, and whoever hashes them may take its bytes along.
-    Rows(&'r Along<'a>),
+    RowsAlong(&'r Along<'a>),
 }
 
 /// What reading a file gave.
@@ -156,6 +130,7 @@ pub(super) struct Read {
     pub(super) from_cache: bool,
     pub(super) state: Option<FileState>,
     pub(super) kept: Option<Temporary>,
+    pub(super) inspected: Option<Result<Inspection, InspectError>>,
 }
 
 /// Whether the path names a regular file or a directory; anything else is an error, found without
@@ -187,299 +162,4 @@ pub(super) fn special(metadata: &Metadata) -> Option<&'static str> {
         }
     }
     Some("a special file")
-}
-
-/// Reads all files on as many threads as there are cores; results are in the order of the tasks,
-/// and of several errors the first in that order is returned.
-pub(super) fn read_all<'a>(
-    tasks: &[Task<'_, 'a>],
-    copies: Option<&Copies<'_>>,
-    readings: Option<&dyn Readings>,
-    observer: &'a dyn Observer,
-) -> Result<Vec<Read>, FingerprintError> {
-    for task in tasks {
-        observer.expect_bytes(fs::metadata(&task.path).map_or(0, |metadata| metadata.len()));
-    }
-    // Those whose rows are read wait for that, so that the others come first.
-    let mut order: Vec<usize> = (0..tasks.len()).collect();
-    order.sort_by_key(|index| matches!(tasks[*index].beside, Beside::Rows(_)));
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(tasks.len());
-    let next = AtomicUsize::new(0);
-    let first_failed = AtomicUsize::new(usize::MAX);
-    let results: Mutex<Vec<(usize, Result<Read, FingerprintError>)>> = Mutex::new(Vec::new());
-    let work = || {
-        let mut buffer = PageBuffer::new();
-        while let Some(index) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let (index, task) = (*index, &tasks[*index]);
-            if index > first_failed.load(Ordering::Relaxed) {
-                continue;
-            }
-            let result = match readings.and_then(|readings| known(task, readings)) {
-                Some(read) => Ok(read),
-                None => read_stable(task, copies, &mut buffer, observer),
-            };
-            if let (Some(readings), Ok(read)) = (readings, &result) {
-                note(task, readings, read);
-            }
-            if result.is_err() {
-                first_failed.fetch_min(index, Ordering::Relaxed);
-            }
-            results.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push((index, result));
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 1..threads {
-            scope.spawn(work);
-        }
-        work();
-    });
-    let mut results = results.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-    results.sort_by_key(|(index, _)| *index);
-    results.into_iter().map(|(_, result)| result).collect()
-}
-
-/// The digest of a file that is unchanged since it was read earlier. Small files are always read: that
-/// takes no longer, and they may be stand-ins. So are files whose bytes are wanted.
-fn known(task: &Task<'_, '_>, readings: &dyn Readings) -> Option<Read> {
-    let metadata = fs::metadata(&task.path).ok()?;
-    if task.keep || metadata.len() <= STAND_IN_BYTES_MAX as u64 {
-        return None;
-    }
-    let sha256 = readings.digest(&FileState::of(&metadata)?)?;
-    let fingerprint = FileFingerprint { sha256, size_bytes: metadata.len() };
-    let stat = stat(&metadata);
-    Some(Read { fingerprint, stat, stand_in: None, from_cache: true, state: None, kept: None })
-}
-
-/// Notes a digest if the file's state is still that of before it was read.
-fn note(task: &Task<'_, '_>, readings: &dyn Readings, read: &Read) {
-    let now = || FileState::of(&fs::metadata(&task.path).ok()?);
-    if let Some(state) = read.state.filter(|state| Some(*state) == now())
-        && state.size_bytes > STAND_IN_BYTES_MAX as u64
-    {
-        readings.note_digest(&state, &read.fingerprint.sha256);
-    }
-}
-
-/// Reads a file; if it changed meanwhile, once more.
-fn read_stable<'a>(
-    task: &Task<'_, 'a>,
-    copies: Option<&Copies<'_>>,
-    buffer: &mut PageBuffer,
-    observer: &'a dyn Observer,
-) -> Result<Read, FingerprintError> {
-    match read_once(task, copies, buffer, observer)? {
-        Some(read) => Ok(read),
-        None => read_once(task, copies, buffer, observer)?
-            .ok_or_else(|| FingerprintError::Changed { path: task.path.clone() }),
-    }
-}
-
-/// What must not change while a file is read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Stat {
-    size_bytes: u64,
-    modified: Option<std::time::SystemTime>,
-    inode: u64,
-}
-
-pub(super) fn stat(metadata: &Metadata) -> Stat {
-    #[cfg(unix)]
-    let inode = std::os::unix::fs::MetadataExt::ino(metadata);
-    #[cfg(not(unix))]
-    let inode = 0;
-    Stat { size_bytes: metadata.len(), modified: metadata.modified().ok(), inode }
-}
-
-/// Reads a file once; `None` when it changed meanwhile.
-fn read_once<'a>(
-    task: &Task<'_, 'a>,
-    copies: Option<&Copies<'_>>,
-    buffer: &mut PageBuffer,
-    observer: &'a dyn Observer,
-) -> Result<Option<Read>, FingerprintError> {
-    let path = &task.path;
-    let source = open(path)?;
-    let inspect = |file: &File| file.metadata().map_err(FileError::io("inspect", path));
-    let opened = inspect(&source)?;
-    if let Some(what) = special(&opened) {
-        return Err(FingerprintError::NotRegular { path: path.clone(), what });
-    }
-    let before = stat(&opened);
-    let state = FileState::of(&opened);
-    let copies = copies.filter(|_| task.keep);
-    // A clone is a snapshot: what is hashed is then exactly what is kept.
-    let clone = copies.and_then(|copies| copies.try_clone(path));
-    let file = match &clone {
-        Some(clone) => open(clone.path())?,
-        None => source.try_clone().map_err(FileError::io("read", path))?,
-    };
-    let copy = match copies.filter(|_| clone.is_none()) {
-        Some(copies) => Some(Temporary::create(copies.path())?),
-        None => None,
-    };
-    let mut reading = Reading::new(path, file, copy, observer);
-    match task.beside {
-        Beside::Rows(along) if before.size_bytes >= OVERLAP_BYTES_MIN => {
-            reading = hash_along(reading, along, buffer)?;
-        }
-        Beside::Nothing if before.size_bytes >= OVERLAP_BYTES_MIN => hash_beside(&mut reading)?,
-        _ => hash_here(&mut reading, buffer)?,
-    }
-    let Reading { mut copy, head, hasher, size_bytes, .. } = reading;
-    if let Some(copy) = &mut copy {
-        copy.close();
-    }
-    let (kept, sha256) = (clone.or(copy), hasher.finish());
-    let unchanged = size_bytes == before.size_bytes
-        && stat(&inspect(&source)?) == before
-        && fs::metadata(path).is_ok_and(|now| stat(&now) == before);
-    if !unchanged {
-        return Ok(None);
-    }
-    let stand_in =
-        if size_bytes <= STAND_IN_BYTES_MAX as u64 { StandIn::detect(&head) } else { None };
-    let fingerprint = FileFingerprint { sha256, size_bytes };
-    Ok(Some(Read { fingerprint, stat: before, stand_in, from_cache: false, state, kept }))
-}
-
-/// A file that is read from its beginning to its end.
-pub(super) struct Reading<'a> {
-    path: PathBuf,
-    file: File,
-    copy: Option<Temporary>,
-    /// The first bytes, as many as a stand-in may have.
-    head: Vec<u8>,
-    hasher: Hasher,
-    size_bytes: u64,
-    observer: &'a dyn Observer,
-}
-
-impl<'a> Reading<'a> {
-    /// A reading that begins, and writes what it reads to `copy`.
-    pub(super) fn new(
-        path: &Path,
-        file: File,
-        copy: Option<Temporary>,
-        observer: &'a dyn Observer,
-    ) -> Reading<'a> {
-        let path = path.to_owned();
-        Reading {
-            path,
-            file,
-            copy,
-            head: Vec::new(),
-            hasher: Hasher::new(),
-            size_bytes: 0,
-            observer,
-        }
-    }
-
-    /// Reads the next bytes, at most as many as the buffer holds, none at the end, and copies them
-    /// where asked. To hash them is left to the caller.
-    pub(super) fn next(&mut self, buffer: &mut [u8]) -> Result<usize, FingerprintError> {
-        if self.observer.interrupted() {
-            return Err(FileError::Interrupted.into());
-        }
-        let count = loop {
-            match self.file.read(buffer) {
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                result => break result.map_err(FileError::io("read", &self.path))?,
-            }
-        };
-        let bytes = &buffer[..count];
-        if let Some(copy) = &mut self.copy {
-            copy.write(bytes)?;
-        }
-        if self.head.len() < STAND_IN_BYTES_MAX {
-            let missing = STAND_IN_BYTES_MAX - self.head.len();
-            self.head.extend_from_slice(&bytes[..count.min(missing)]);
-        }
-        self.size_bytes += count as u64;
-        self.observer.read_bytes(count as u64);
-        Ok(count)
-    }
-
-    /// Takes the bytes that were read.
-    pub(super) fn hasher(&mut self) -> &mut Hasher {
-        &mut self.hasher
-    }
-
-    /// How much was read.
-    pub(super) fn size_bytes(&self) -> u64 {
-        self.size_bytes
-    }
-
-    /// Reads and hashes the next bytes; `false` at the end.
-    fn hash_next(&mut self, buffer: &mut PageBuffer) -> Result<bool, FingerprintError> {
-        let count = self.next(buffer.as_mut_slice())?;
-        self.hasher.update(&buffer.as_slice()[..count]);
-        Ok(count > 0)
-    }
-}
-
-/// Files from this size on are hashed by a thread of their own while the next bytes are read (and
-/// copied): hashing is the slowest part, and one stream cannot use two cores for it. Those of a table are
-/// hashed along with its rows, if these keep all cores busy.
-const OVERLAP_BYTES_MIN: u64 = 4 * 1024 * 1024;
-
-/// How many buffers go back and forth between reading and hashing.
-const OVERLAP_BUFFERS: usize = 4;
-
-fn hash_here(reading: &mut Reading<'_>, buffer: &mut PageBuffer) -> Result<(), FingerprintError> {
-    while reading.hash_next(buffer)? {}
-    Ok(())
-}
-
-fn hash_along<'a>(
-    mut reading: Reading<'a>,
-    along: &Along<'a>,
-    buffer: &mut PageBuffer,
-) -> Result<Reading<'a>, FingerprintError> {
-    while along.undecided() {
-        if !reading.hash_next(buffer)? {
-            return Ok(reading);
-        }
-    }
-    let mut reading = along.lend(reading)?;
-    hash_beside(&mut reading)?;
-    Ok(reading)
-}
-
-fn hash_beside(reading: &mut Reading<'_>) -> Result<(), FingerprintError> {
-    let (full, filled) = mpsc::channel::<(PageBuffer, usize)>();
-    let (empty, emptied) = mpsc::channel();
-    for _ in 0..OVERLAP_BUFFERS {
-        let _ = empty.send(PageBuffer::new());
-    }
-    let mut hasher = std::mem::take(&mut reading.hasher);
-    reading.hasher = std::thread::scope(|scope| {
-        let hashing = scope.spawn(move || {
-            for (buffer, count) in filled {
-                hasher.update(&buffer.as_slice()[..count]);
-                // Nobody takes it back after the end of the file.
-                let _ = empty.send(buffer);
-            }
-            hasher
-        });
-        let read = (|| {
-            while let Ok(mut buffer) = emptied.recv() {
-                let count = reading.next(buffer.as_mut_slice())?;
-                if count == 0 || full.send((buffer, count)).is_err() {
-                    break;
-                }
-            }
-            Ok::<_, FingerprintError>(())
-        })();
-        drop(full);
-        match hashing.join() {
-            Ok(hasher) => read.map(|()| hasher),
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
-    })?;
-    Ok(())
-}
-
-pub(super) fn open(path: &Path) -> Result<File, FingerprintError> {
-    Ok(files::open_to_read(path).map_err(FileError::io("read", path))?)
 }

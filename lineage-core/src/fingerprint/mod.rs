@@ -4,10 +4,14 @@
 
 mod along;
 mod content;
+mod copies;
 mod directory;
 mod file;
+mod lanes;
 mod parallel;
 mod partitions;
+mod pass;
+mod reading;
 mod readings;
 mod rows;
 mod stand_in;
@@ -25,16 +29,19 @@ pub use rows::{Batches, Rows};
 pub use stand_in::StandIn;
 pub use unordered::fingerprint_unordered;
 
-pub(crate) use file::Copies;
+pub(crate) use copies::Copies;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::arrow::array::RecordBatchReader;
 
 use self::along::Along;
+use self::pass::Asked;
 use crate::context::Observer;
 use crate::digest::{Kind, Sha256};
 use crate::files::Temporary;
+use crate::inspect::{InspectError, Inspection};
 use crate::table::{self, TableDigest};
 
 /// One thing to fingerprint.
@@ -50,12 +57,22 @@ pub struct Input<'a> {
     pub table: Option<TableOptions>,
     /// Whether to keep a copy of the bytes, made in the same pass.
     pub(crate) keep: bool,
+    /// The name under which a file is inspected, in the same pass; the files of a directory then are too,
+    /// each under its own name.
+    pub(crate) inspect_as: Option<String>,
 }
 
 impl Input<'_> {
     /// The bytes of the file or directory at `path`, whole, nothing kept.
     pub fn new(path: impl Into<PathBuf>) -> Input<'static> {
-        Input { path: path.into(), exclude: Vec::new(), own_file: None, table: None, keep: false }
+        Input {
+            path: path.into(),
+            exclude: Vec::new(),
+            own_file: None,
+            table: None,
+            keep: false,
+            inspect_as: None,
+        }
     }
 }
 
@@ -80,6 +97,8 @@ pub struct Fingerprint {
     /// (the empty path for a file itself).
     pub stand_ins: Vec<(String, StandIn)>,
     pub(crate) kept: Vec<(Sha256, Temporary)>,
+    /// Of the file, or of each file of the manifest, if that was asked for.
+    pub(crate) inspected: Vec<Result<Inspection, InspectError>>,
 }
 
 impl Fingerprint {
@@ -155,8 +174,10 @@ pub fn hash_file(
     path: &Path,
     observer: &dyn Observer,
 ) -> Result<FileFingerprint, FingerprintError> {
-    let task = file::Task { path: path.to_owned(), keep: false, beside: file::Beside::Nothing };
-    let mut read = file::read_all(&[task], None, None, observer)?;
+    let (path, beside) = (path.to_owned(), file::Beside::Nothing);
+    let task = file::Task { path, keep: false, inspect_as: None, beside };
+    let asked = Asked { copies: None, readings: None, rows_are_read: &AtomicBool::new(false) };
+    let mut read = pass::read_all(&[task], &asked, observer)?;
     Ok(read.remove(0).fingerprint)
 }
 
@@ -173,23 +194,33 @@ pub(crate) fn fingerprint_keeping(
     for (input, along) in inputs.iter().zip(&alongs) {
         if file::kind_of(&input.path)? == Kind::Directory {
             let walk = directory::walk(input)?;
-            let files = walk.files.iter().map(|file| file.absolute.clone());
             let table = input.table.as_ref().is_some_and(|t| t.partitioning != Partitioning::None);
-            let beside = if table { file::Beside::RowsOfMany } else { file::Beside::Nothing };
-            tasks.extend(files.map(|path| file::Task { path, keep: input.keep, beside }));
+            let beside = if table { file::Beside::Rows } else { file::Beside::Nothing };
+            tasks.extend(walk.files.iter().map(|file| {
+                let inspect_as = input.inspect_as.as_ref().map(|_| file.name().to_owned());
+                file::Task { path: file.absolute.clone(), keep: input.keep, inspect_as, beside }
+            }));
             walks.push(Some(walk));
         } else {
-            let table = input.table.is_some() && TableFormat::of_path(&input.path).is_some();
-            let beside = if table { file::Beside::Rows(along) } else { file::Beside::Nothing };
-            tasks.push(file::Task { path: input.path.clone(), keep: input.keep, beside });
+            let format = input.table.as_ref().and_then(|_| TableFormat::of_path(&input.path));
+            let beside = match format {
+                None => file::Beside::Nothing,
+                Some((TableFormat::Parquet, _)) => file::Beside::RowsAlong(along),
+                Some(_) => file::Beside::Rows,
+            };
+            let (path, inspect_as) = (input.path.clone(), input.inspect_as.clone());
+            tasks.push(file::Task { path, keep: input.keep, inspect_as, beside });
             walks.push(None);
         }
     }
     let state = |walk: &Option<directory::Walk>| walk.as_ref().and_then(partitions::states);
     let before: Vec<_> = walks.iter().map(state).collect();
+    let has_rows = |task: &file::Task<'_, '_>| !matches!(task.beside, file::Beside::Nothing);
+    let rows_are_read = AtomicBool::new(tasks.iter().any(has_rows));
+    let asked = Asked { copies, readings, rows_are_read: &rows_are_read };
     // Digests of bytes and of content are taken side by side, each reading the file for itself.
     let (read, tables) = std::thread::scope(|scope| {
-        let read = scope.spawn(|| file::read_all(&tasks, copies, readings, observer));
+        let read = scope.spawn(|| pass::read_all(&tasks, &asked, observer));
         let tables: Vec<_> = inputs
             .iter()
             .zip(&walks)
@@ -208,6 +239,7 @@ pub(crate) fn fingerprint_keeping(
                 }
             })
             .collect();
+        rows_are_read.store(false, Ordering::Relaxed);
         (read.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), tables)
     });
     let mut read = read?.into_iter();
@@ -293,6 +325,7 @@ fn single(
         from_cache: read.from_cache,
         stand_ins: read.stand_in.map(|found| (String::new(), found)).into_iter().collect(),
         kept: read.kept.map(|temporary| (sha256, temporary)).into_iter().collect(),
+        inspected: read.inspected.into_iter().collect(),
     })
 }
 

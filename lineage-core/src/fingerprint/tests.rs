@@ -229,7 +229,7 @@ fn large_parquet_files_have_the_digests_and_the_copies_of_their_bytes() {
 
     let (to, number) = (folder.path().join("copies"), std::sync::atomic::AtomicU32::new(0));
     let random = || number.fetch_add(1, std::sync::atomic::Ordering::Relaxed).to_string();
-    let copies = Copies::new(&to, &random);
+    let copies = Copies::new(&to, &random, true);
     let inputs = files.iter().map(|(path, _)| {
         let table = Some(TableOptions::default());
         Input { keep: true, table, ..Input::new(path) }

@@ -69,11 +69,21 @@ pub fn inspect_as(
     })
 }
 
+/// Inspects all bytes of a file of this name, which are held in memory.
+pub(crate) fn inspect_held(
+    bytes: &[u8],
+    name: &str,
+    observer: &dyn Observer,
+) -> Result<Inspection, InspectError> {
+    // Memory can always be read.
+    inspect_bytes(&bytes, bytes.len() as u64, name, observer)
+        .map_err(|_| FileError::Interrupted.into())
+}
+
 /// Inspects bytes as a file of this name; the entry for tests that make up files (fuzzing).
 #[doc(hidden)]
 pub fn inspect_slice(bytes: &[u8], name: &str) -> Inspection {
-    let vector = bytes.to_vec();
-    inspect_bytes(&vector, vector.len() as u64, name, &crate::context::Silent)
+    inspect_held(bytes, name, &crate::context::Silent)
         .unwrap_or_else(|_| Report::default().finish(Format::Unknown))
 }
 

@@ -210,6 +210,7 @@ pub(crate) fn gather(
                 own_file: Some(&own),
                 table: None,
                 keep: request.store && !request.dry_run,
+                inspect_as: artifact_path.as_deref().map(inspection::name),
             });
         }
         for path in &paths {
@@ -219,7 +220,7 @@ pub(crate) fn gather(
         }
         let temporaries = layout.temporaries();
         let random = || context.random_hex();
-        let copies = Copies::new(&temporaries, &random);
+        let copies = Copies::new(&temporaries, &random, true);
         let use_cache = request.cache && !request.dry_run;
         let cache = use_cache.then(|| Cache::open(layout, context)).flatten();
         let readings = cache.as_ref().map(|cache| cache as &dyn Readings);
@@ -241,8 +242,7 @@ pub(crate) fn gather(
         inspected: None,
     });
     if let Some(artifact) = &mut artifact {
-        let absolute = layout.absolute(&artifact.path);
-        let inspected = inspection::inspect(artifact, &absolute, context.observer)?;
+        let inspected = inspection::of(artifact)?;
         check_verdict(settings, request, &inspected)?;
         artifact.inspected = Some(inspected);
     }

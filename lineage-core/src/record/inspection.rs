@@ -1,17 +1,14 @@
 //! What the artifact's files are, and whether loading them could run code: inspected in the pass that
 //! keeps their bytes, so that what is judged is what is recorded.
 
-use std::path::{Path, PathBuf};
-
 use serde::Serialize;
 use serde_json::json;
 
 use super::RecordError;
 use super::gather::GatheredArtifact;
 use crate::canonical;
-use crate::context::Observer;
 use crate::events::EntryError;
-use crate::inspect::{self, Format, Inspection, Verdict};
+use crate::inspect::{Format, Inspection, Verdict};
 use crate::store::StoreError;
 
 /// The inspection of an artifact.
@@ -32,19 +29,22 @@ struct InspectedFile {
     found: Inspection,
 }
 
-pub(super) fn inspect(
-    artifact: &GatheredArtifact,
-    absolute: &Path,
-    observer: &dyn Observer,
-) -> Result<Inspected, RecordError> {
+/// The name under which a file is inspected, of its path.
+pub(super) fn name(path: &str) -> String {
+    path.rsplit('/').next().unwrap_or_default().to_owned()
+}
+
+/// What was found in the artifact's files when they were read. What kept a file from being inspected is an
+/// error.
+pub(super) fn of(artifact: &mut GatheredArtifact) -> Result<Inspected, RecordError> {
     let mut verdict = Verdict::Safe;
     let mut reason = None;
     let mut files = Vec::new();
     let mut unrecognised = 0u64;
-    for (path, bytes) in parts(artifact, absolute) {
-        let name = if path.is_empty() { &artifact.path } else { &path };
-        let name = name.rsplit('/').next().unwrap_or_default();
-        let found = inspect::inspect_as(&bytes, name, observer)?;
+    let paths = artifact.found.manifest.iter().flat_map(|manifest| &manifest.files);
+    let paths = paths.map(|file| file.path.clone()).chain(std::iter::once(String::new()));
+    for (path, found) in paths.zip(artifact.found.inspected.drain(..)) {
+        let found = found?;
         if reason.is_none() || found.verdict > verdict {
             let finding = found.findings.first();
             reason = finding.map(|finding| match path.is_empty() {
@@ -70,20 +70,4 @@ pub(super) fn inspect(
     let payload = canonical::to_bytes(&document)
         .map_err(|error| StoreError::Entry(EntryError::Canonical(error)))?;
     Ok(Inspected { verdict, reason, payload: Some(payload) })
-}
-
-/// Each file's path within the artifact (empty for a file artifact) and where its bytes can be read:
-/// the copy that is kept, else the file itself.
-fn parts(artifact: &GatheredArtifact, absolute: &Path) -> Vec<(String, PathBuf)> {
-    let kept =
-        |index: usize| artifact.found.kept.get(index).map(|(_, file)| file.path().to_owned());
-    match &artifact.found.manifest {
-        None => vec![(String::new(), kept(0).unwrap_or_else(|| absolute.to_owned()))],
-        Some(manifest) => {
-            let paths = manifest.files.iter().map(|file| file.path.clone()).enumerate();
-            let place =
-                |index: usize, path: &str| kept(index).unwrap_or_else(|| absolute.join(path));
-            paths.map(|(index, path)| (path.clone(), place(index, &path))).collect()
-        }
-    }
 }
