@@ -37,31 +37,29 @@ pub(crate) fn run(
 ) -> Result<(), CliError> {
     output.observer().listen_for_interrupts();
     let verify = !args.no_verify;
-    let (mut found, layout) = settings::reading(global, output, |registry, settings, context| {
+    let (mut found, layout) = settings::looking_up(global, output, |registry, settings, context| {
         let observer = context.observer;
-        let found = match args.at.at {
-            Some(moment) => {
+        let found = registry.read(|reader| {
+            if let Some(moment) = args.at.at {
                 let reference = match args.target.contains('@') {
                     true => args.target.parse()?,
                     false => pointer_reference(&args.target.parse()?),
                 };
-                let past = Past::of(registry, moment, Some(&reference.model))?;
-                resolve_then(&past, settings, &reference, observer).map_err(|error| {
+                let past = Past::of(reader, moment, Some(&reference.model))?;
+                return resolve_then(&past, settings, &reference, observer).map_err(|error| {
                     let model = Some(&reference.model);
-                    settings::not_then(error.into(), registry, past.at, model)
-                })?
+                    settings::not_then(error.into(), reader, past.at, model)
+                });
             }
-            None => registry.read(|reader| {
-                if args.target.contains('@') {
-                    let reference: Reference = args.target.parse()?;
-                    return Ok::<_, CliError>(resolve_version(
-                        reader, settings, &reference, verify, observer,
-                    )?);
-                }
-                let model: ModelName = args.target.parse()?;
-                Ok(resolve(reader, &model, &PointerName::prod(), verify, observer)?)
-            })?,
-        };
+            if args.target.contains('@') {
+                let reference: Reference = args.target.parse()?;
+                return Ok::<_, CliError>(resolve_version(
+                    reader, settings, &reference, verify, observer,
+                )?);
+            }
+            let model: ModelName = args.target.parse()?;
+            Ok(resolve(reader, &model, &PointerName::prod(), verify, observer)?)
+        })?;
         Ok((found, registry.layout().clone()))
     })?;
     found.path = settings::openable(&layout, &found.path);
