@@ -1,7 +1,7 @@
 //! Many readers against writers who commit, checkpoint, and make `-wal` vanish and come back: each
 //! answer is one that the log had while the reader was at it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::fs::{self, File};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -244,8 +245,8 @@ fn a_checkpoint_during_a_read_in_an_unwritable_folder_is_noticed() {
     command
         .env("LINEAGE_TEST_STEPS", &steps)
         .env("LINEAGE_TEST_PAUSE", "looked-up:1000")
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped());
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let child = command.spawn().unwrap();
     let told = || fs::read_to_string(&steps).unwrap();
     while !told().contains("looked-up") {
@@ -275,24 +276,27 @@ impl Observer for Steps {
     }
 }
 
+/// Promotes while bytes are read.
+struct Promoting<'a>(Mutex<Command>, &'a Steps);
+
+impl Observer for Promoting<'_> {
+    fn step(&self, step: Step) {
+        self.1.step(step);
+    }
+
+    fn read_bytes(&self, _: u64) {
+        assert!(self.0.lock().unwrap().status().unwrap().success());
+    }
+}
+
 #[test]
 fn bytes_that_were_confirmed_are_not_read_again_for_a_later_commit() {
     let env = at_rest();
     let steps = Steps(Mutex::default());
     with_clock(&env, 60, &steps, |context| {
         let registry = Registry::open_briefly(&layout(&env), context).unwrap();
-        struct Promoting<'a>(&'a Env, &'a Steps);
-        impl Observer for Promoting<'_> {
-            fn step(&self, step: Step) {
-                self.1.step(step);
-            }
-            fn read_bytes(&self, bytes: u64) {
-                if bytes > 0 {
-                    promote(self.0, "2");
-                }
-            }
-        }
-        let observer = Promoting(&env, &steps);
+        let promote = Mutex::new(env.command(&["promote", "fraud", "--version", "2"]));
+        let observer = Promoting(promote, &steps);
         let found = registry.read(|reader| {
             lineage_core::pointer::resolve(
                 reader,

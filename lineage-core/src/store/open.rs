@@ -148,17 +148,18 @@ impl Registry {
     }
 
     /// Runs `read` on one consistent snapshot. Runs it again on a new one, and forgets what came out
-    /// before, when a registry that is read without SQLite's locks was written to meanwhile.
+    /// before, when a registry that is read without SQLite's locks was written to meanwhile; so `read`
+    /// must not add to what it left behind before.
     pub fn read<T, E: From<StoreError>>(
         &self,
-        read: impl Fn(&Reader<'_>) -> Result<T, E>,
+        mut read: impl FnMut(&Reader<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        if let Some(result) = self.read_once(&read) {
+        if let Some(result) = self.read_once(&mut read) {
             return result;
         }
         for _ in 0..ATTEMPTS_MAX {
             let registry = reading(&self.layout, self.lock_timeout, None)?;
-            if let Some(result) = registry.read_once(&read) {
+            if let Some(result) = registry.read_once(&mut read) {
                 return result;
             }
         }
@@ -168,7 +169,7 @@ impl Registry {
     /// None when what came out may be wrong, be it a value or an error.
     fn read_once<T, E: From<StoreError>>(
         &self,
-        read: &impl Fn(&Reader<'_>) -> Result<T, E>,
+        read: &mut impl FnMut(&Reader<'_>) -> Result<T, E>,
     ) -> Option<Result<T, E>> {
         let result = match self.connection.unchecked_transaction() {
             Ok(snapshot) => {
@@ -291,7 +292,7 @@ fn without_locks(
 ) -> Result<Registry, StoreError> {
     let path = layout.database();
     let located = |error| StoreError::sqlite(error, &path);
-    let opened = || {
+    let opened = || -> Result<(Connection, String), StoreError> {
         let connection = unlocked.connect().map_err(located)?;
         check_present(schema::numbers(&connection).map_err(located)?, &path)?;
         let id = query::registry_id(&connection, &path)?;
