@@ -285,7 +285,7 @@ impl Observer for Promoting<'_> {
     }
 
     fn read_bytes(&self, _: u64) {
-        assert!(self.0.lock().unwrap().status().unwrap().success());
+        assert!(self.0.lock().unwrap().output().unwrap().status.success());
     }
 }
 

@@ -267,9 +267,7 @@ fn with_locks(layout: &Layout, lock_timeout: Duration) -> Result<Option<Registry
     });
     // On a full disk SQLite cannot make its shared memory; reading needs none.
     let unreadable = |error: &rusqlite::Error| match error.sqlite_error_code() {
-        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly) => {
-            !files::is_writable(layout.registry())
-        }
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly) => !files::is_writable(layout.registry()),
         Some(ErrorCode::SystemIoFailure | ErrorCode::DiskFull) => true,
         _ => false,
     };

@@ -39,7 +39,8 @@
 //! - **It dies**, or the machine loses power: `-wal` stays, and is seen at B.
 //! - **It rolls back.** In WAL mode nothing uncommitted reaches the database. A database that was
 //!   taken out of WAL mode from outside has a `-journal` that is not empty from before its first page
-//!   is written until after the commit, so the same holds with `-journal` for `-wal`.
+//!   is written until after the commit, so the same holds with `-journal` for `-wal`. (Who also gives
+//!   up the journal, by `journal_mode = OFF` or `MEMORY`, gives up sound reads; lineage sets neither.)
 //! - **`VACUUM INTO`** (the backup before an upgrade) reads; the rebuild after it is a commit.
 //! - **Another file is renamed over the database**, or it is removed: the inode differs at E. A
 //!   number that is given again comes with a new ctime.
@@ -52,15 +53,16 @@
 //! File systems that keep whole seconds show it by both times ending in nine zeros; there 2 s more
 //! are required. (mtime alone would not do: programs set it.)
 //!
-//! **Clocks.** A ctime in the future is as good as one of this moment: the clock was set back. A clock that is set back
-//! after C would have to make a later write bear exactly the nanoseconds of A. The clock of a file
-//! system on another machine is another clock, so this way is not taken there where another is open.
+//! **Clocks.** A ctime in the future counts as one of this moment: the clock was set back. A clock
+//! that is set back after C would have to make a later write bear exactly the nanoseconds of A. The
+//! clock of a file system on another machine is another clock, so this way is not taken there while
+//! there is another.
 //!
 //! **Links.** SQLite follows a symbolic link and keeps `-wal` beside the file itself; so is it looked
 //! for there.
 //!
-//! Where nothing can be written there is no other way, and a database that is young is waited for: when it
-//! had the same state 50 ms ago, that is as good as C, by the file system's own clock.
+//! Where nothing can be written there may be no other way, and a database that is young is waited for:
+//! that it had the same state 50 ms ago is as good as C, by the file system's own clock.
 
 use std::cell::Cell;
 use std::fs;
