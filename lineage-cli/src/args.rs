@@ -14,7 +14,8 @@ use crate::commands::{
     search, session, show, status, verify,
 };
 use crate::error::{CliError, ErrorKind};
-use crate::output::{Output, to_stderr};
+use crate::output::{Output, to_stderr, to_stdout};
+use crate::settings;
 
 /// Record training runs, release models, roll back, and prove that nothing was altered
 ///
@@ -36,11 +37,11 @@ use crate::output::{Output, to_stderr};
         lineage resolve fraud               print the live model's path, bytes verified\n\n\
         Topics: lineage help exit-codes, lineage help environment"
 )]
-pub(crate) struct Cli {
+pub(crate) struct Cli<C: Subcommand = Command> {
     #[command(flatten)]
     pub(crate) global: Global,
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: C,
 }
 
 /// Flags that every command understands.
@@ -164,9 +165,33 @@ pub(crate) enum Command {
     Help(help::HelpArgs),
 }
 
+/// What services run whenever they start. It is parsed without building the other commands, and
+/// they are all built for everything that is no such command: mistakes, and help.
+#[derive(Subcommand)]
+enum Frequent {
+    Resolve(resolve::ResolveArgs),
+}
+
+impl From<Frequent> for Command {
+    fn from(Frequent::Resolve(args): Frequent) -> Command {
+        Command::Resolve(args)
+    }
+}
+
 /// Parses the arguments. Help and version are printed here; so are mistakes, as JSON if `--json`
 /// stands among the arguments.
 pub(crate) fn parse(arguments: &[OsString]) -> Result<Cli, ExitCode> {
+    if let [_, only] = arguments
+        && (only == "--version" || only == "-V")
+    {
+        to_stdout(&format!("{}\n", settings::WRITER));
+        return Err(ExitCode::SUCCESS);
+    }
+    if arguments.iter().any(|argument| argument == "resolve")
+        && let Ok(Cli::<Frequent> { global, command }) = Cli::try_parse_from(arguments)
+    {
+        return Ok(Cli { global, command: command.into() });
+    }
     let error = match Cli::try_parse_from(arguments) {
         Ok(cli) => return Ok(cli),
         Err(error) => error,

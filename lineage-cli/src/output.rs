@@ -35,6 +35,11 @@ struct Document<'a, T> {
     value: &'a T,
 }
 
+/// For a text that is no result. Nobody may be there to read it, which is no error.
+pub(crate) fn to_stdout(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
 pub(crate) fn to_stderr(text: &str) {
     let mut stream = anstream::AutoStream::auto(std::io::stderr().lock());
     let _ = stream.write_all(text.as_bytes());

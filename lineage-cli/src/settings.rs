@@ -11,14 +11,14 @@ use lineage_core::layout::{Layout, LayoutError};
 use lineage_core::lookup;
 use lineage_core::names::ModelName;
 use lineage_core::settings::Settings;
-use lineage_core::store::{At, Past, Reader, Registry};
+use lineage_core::store::{At, Past, Reader, Registry, StoreError};
 
 use crate::args::{AtArg, Global};
 use crate::error::{CliError, ErrorKind};
 use crate::output::Output;
 
 /// Program and version, as they stand in every log entry.
-const WRITER: &str = concat!("lineage ", env!("CARGO_PKG_VERSION"));
+pub(crate) const WRITER: &str = concat!("lineage ", env!("CARGO_PKG_VERSION"));
 
 /// A variable of the environment; empty counts as not set.
 #[allow(clippy::disallowed_methods, reason = "this is the one place")]
@@ -239,8 +239,26 @@ pub(crate) fn perhaps_reading<T>(
     })
 }
 
-/// Opens the registry for a command that only reads.
+/// Opens the registry for a command that reads files or much of the registry.
 pub(crate) fn reading<T>(
+    global: &Global,
+    output: &Output,
+    work: impl FnOnce(&Registry, &Settings, &Context<'_>) -> Result<T, CliError>,
+) -> Result<T, CliError> {
+    reading_by(Registry::open_read_only, global, output, work)
+}
+
+/// Opens the registry for a command that only looks something up.
+pub(crate) fn looking_up<T>(
+    global: &Global,
+    output: &Output,
+    work: impl FnOnce(&Registry, &Settings, &Context<'_>) -> Result<T, CliError>,
+) -> Result<T, CliError> {
+    reading_by(Registry::open_briefly, global, output, work)
+}
+
+fn reading_by<T>(
+    open: impl FnOnce(&Layout, &Context<'_>) -> Result<Registry, StoreError>,
     global: &Global,
     output: &Output,
     work: impl FnOnce(&Registry, &Settings, &Context<'_>) -> Result<T, CliError>,
@@ -248,35 +266,35 @@ pub(crate) fn reading<T>(
     let layout = layout(global)?;
     let settings = Settings::load(&layout.settings())?;
     with_context(global, output, None, |context| {
-        let registry = Registry::open_read_only(&layout, context)?;
+        let registry = open(&layout, context)?;
         work(&registry, &settings, context)
     })
 }
 
-/// As [`reading`], from the registry as it is or as it was. Only `model`'s pointers are known of the past,
-/// if one is given.
-pub(crate) fn reading_at<T>(
+/// As [`looking_up`], in the registry as it is or as it was. Only `model`'s pointers are known of the
+/// past, if one is given.
+pub(crate) fn looking_up_at<T>(
     global: &Global,
     output: &Output,
     at: &AtArg,
     model: Option<&ModelName>,
-    work: impl FnOnce(&Reader<'_>, &Settings, &Context<'_>) -> Result<T, CliError>,
+    work: impl Fn(&Reader<'_>, &Settings, &Context<'_>) -> Result<T, CliError>,
 ) -> Result<(T, Option<At>), CliError> {
-    reading(global, output, |registry, settings, context| match at.at {
-        None => Ok((registry.read(|reader| work(reader, settings, context))?, None)),
-        Some(moment) => {
-            let past = Past::of(registry, moment, model)?;
+    looking_up(global, output, |registry, settings, context| {
+        registry.read(|reader| {
+            let Some(moment) = at.at else { return Ok((work(reader, settings, context)?, None)) };
+            let past = Past::of(reader, moment, model)?;
             let found = work(&past.reader(), settings, context);
-            let found = found.map_err(|error| not_then(error, registry, past.at, model))?;
+            let found = found.map_err(|error| not_then(error, reader, past.at, model))?;
             Ok((found, Some(past.at)))
-        }
+        })
     })
 }
 
 /// What is not found in the past may be there now, if there is such a model at all.
 pub(crate) fn not_then(
     error: CliError,
-    registry: &Registry,
+    live: &Reader<'_>,
     at: At,
     model: Option<&ModelName>,
 ) -> CliError {
@@ -284,8 +302,7 @@ pub(crate) fn not_then(
         error.kind,
         ErrorKind::UnknownModel | ErrorKind::UnknownVersion | ErrorKind::NothingLive
     );
-    let is_there_now =
-        |model: &&ModelName| registry.read(|reader| lookup::known_model(reader, model)).is_ok();
+    let is_there_now = |model: &&ModelName| lookup::known_model(live, model).is_ok();
     let Some(model) = model.filter(|_| is_of_then).filter(is_there_now) else { return error };
     let message = format!("{}, as of log entry {}, {}", error.message, at.seq, at.time);
     CliError { message, ..error }

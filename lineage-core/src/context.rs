@@ -123,6 +123,10 @@ pub struct Actor {
 /// as an operation passes them, for `-v` and for tests that stop a process between two of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
+    /// The registry was opened for reading without SQLite's locks, since nobody is at work.
+    OpenedWithoutLocks,
+    /// The registry was asked for what is live; the bytes come next.
+    LookedUp,
     /// Leftovers of interrupted commands were repaired or removed.
     Repaired,
     /// All named files were read and hashed; stored bytes lie in temporaries.
@@ -155,6 +159,8 @@ impl Step {
     /// The step in lower-case words joined by dashes, e.g. `transaction-begun`.
     pub fn name(self) -> &'static str {
         match self {
+            Step::OpenedWithoutLocks => "opened-without-locks",
+            Step::LookedUp => "looked-up",
             Step::Repaired => "repaired",
             Step::Hashed => "hashed",
             Step::ObjectsStored => "objects-stored",

@@ -97,21 +97,20 @@ pub fn verify(
     strict: bool,
     context: &Context<'_>,
 ) -> Result<Verification, VerifyError> {
-    // Inside `read`, so that a registry without locks is looked at again when this is done.
-    registry.read(|_| verify_all(registry, settings, reference, strict, context))
+    registry.read(|live| verify_all(live, settings, reference, strict, context))
 }
 
 fn verify_all(
-    registry: &Registry,
+    live: &Reader<'_>,
     settings: &Settings,
     reference: Option<&Reference>,
     strict: bool,
     context: &Context<'_>,
 ) -> Result<Verification, VerifyError> {
-    let (fold, mut check) = verify_log(registry, strict)?;
+    let (fold, mut check) = verify_log(live, strict)?;
     // From here on the log's own tables answer, not the live ones.
     let reader = fold.reader();
-    let mut outside = Outside { registry, reader: &reader, settings, context, check: &mut check };
+    let mut outside = Outside { live, reader: &reader, settings, context, check: &mut check };
     match reference {
         Some(reference) => {
             let version = lookup::version(&reader, reference)?;
@@ -131,8 +130,8 @@ fn verify_all(
 }
 
 /// The log reads and is chained, and the tables are what it gives.
-fn verify_log(registry: &Registry, strict: bool) -> Result<(Fold, Check), VerifyError> {
-    let (mut fold, log_problems) = Fold::of(registry)?;
+fn verify_log(live: &Reader<'_>, strict: bool) -> Result<(Fold, Check), VerifyError> {
+    let (mut fold, log_problems) = Fold::of(live)?;
     let mut check = Check::new(strict);
     for problem in log_problems {
         check.error(problem.kind, format!("entry {}", problem.seq), problem.detail);
@@ -152,7 +151,16 @@ pub fn verify_metadata(
     name: &str,
     strict: bool,
 ) -> Result<Verification, VerifyError> {
-    let (fold, mut check) = verify_log(registry, strict)?;
+    registry.read(|live| verify_copy(live, bytes, name, strict))
+}
+
+fn verify_copy(
+    live: &Reader<'_>,
+    bytes: &[u8],
+    name: &str,
+    strict: bool,
+) -> Result<Verification, VerifyError> {
+    let (fold, mut check) = verify_log(live, strict)?;
     check.checked.metadata_files = 1;
     let reader = fold.reader();
     let mut fail = |detail: &str| {
@@ -233,7 +241,7 @@ impl Check {
 
 /// The checks of what lies outside the database.
 struct Outside<'a> {
-    registry: &'a Registry,
+    live: &'a Reader<'a>,
     reader: &'a Reader<'a>,
     settings: &'a Settings,
     context: &'a Context<'a>,
@@ -424,7 +432,7 @@ impl Outside<'_> {
                 // Perhaps another process is just putting it in place.
                 let _calm = owed::calm(self.layout(), self.context);
                 let (settings, model, pointer) = (self.settings, &row.model, &row.pointer);
-                let again = self.registry.read_again(|reader| {
+                let again = self.live.read_again(|reader| {
                     Ok::<_, VerifyError>((
                         owed::pointer_status(reader, settings, model, pointer)?,
                         reader.pointer(model, pointer)?.map(|now| now.seq),

@@ -20,7 +20,7 @@ pub(crate) struct CompletionsArgs {
 
 pub(crate) fn run(args: &CompletionsArgs, output: &mut Output) -> Result<(), CliError> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "lineage", &mut script);
+    clap_complete::generate(args.shell, &mut <Cli>::command(), "lineage", &mut script);
     let shown = Shown {
         shell: args.shell.to_string(),
         script: String::from_utf8_lossy(&script).into_owned(),

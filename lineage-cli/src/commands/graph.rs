@@ -44,7 +44,7 @@ enum Format {
 }
 
 pub(crate) fn run(args: &GraphArgs, global: &Global, output: &mut Output) -> Result<(), CliError> {
-    let found = settings::reading(global, output, |registry, _, _| {
+    let found = settings::looking_up(global, output, |registry, _, _| {
         Ok(registry.read(|reader| graph(reader, &args.reference, args.depth))?)
     })?;
     if found.truncated {

@@ -66,7 +66,7 @@ pub(crate) fn run(args: &HelpArgs, output: &mut Output) -> Result<(), CliError> 
         ["environment"] => return show(output, "environment", ENVIRONMENT),
         _ => {}
     }
-    let mut command = Cli::command();
+    let mut command = <Cli>::command();
     command.build();
     let mut current = &mut command;
     for word in words {

@@ -45,7 +45,7 @@ pub(crate) fn run(
     output: &mut Output,
 ) -> Result<(), CliError> {
     let model = Some(&args.model);
-    let (lines, _) = settings::reading_at(global, output, &args.at, model, |reader, _, _| {
+    let (lines, _) = settings::looking_up_at(global, output, &args.at, model, |reader, _, _| {
         lookup::known_model(reader, &args.model)?;
         let mut lines = Vec::new();
         for row in reader.history(&args.model, args.pointer.as_ref(), args.limit.limit)? {

@@ -40,7 +40,7 @@ pub(super) struct Line {
 }
 
 pub(crate) fn run(args: &LogArgs, global: &Global, output: &mut Output) -> Result<(), CliError> {
-    let (lines, open) = settings::reading(global, output, |registry, _, _| {
+    let (lines, open) = settings::looking_up(global, output, |registry, _, _| {
         registry.read(|reader| {
             if let Some(model) = &args.model {
                 lookup::known_model(reader, model)?;

@@ -1,8 +1,10 @@
 //! `lineage resolve`
 
+use lineage_core::context::Observer;
 use lineage_core::names::{ModelName, PointerName, Reference, Selector};
-use lineage_core::pointer::{resolve, resolve_then, resolve_version};
-use lineage_core::store::Past;
+use lineage_core::pointer::{Resolved, resolve, resolve_then, resolve_version};
+use lineage_core::settings::Settings;
+use lineage_core::store::{Past, Reader};
 
 use crate::args::{AtArg, Global};
 use crate::error::CliError;
@@ -36,39 +38,40 @@ pub(crate) fn run(
     output: &mut Output,
 ) -> Result<(), CliError> {
     output.observer().listen_for_interrupts();
-    let verify = !args.no_verify;
-    let (mut found, layout) = settings::reading(global, output, |registry, settings, context| {
-        let observer = context.observer;
-        let found = match args.at.at {
-            Some(moment) => {
-                let reference = match args.target.contains('@') {
-                    true => args.target.parse()?,
-                    false => pointer_reference(&args.target.parse()?),
-                };
-                let past = Past::of(registry, moment, Some(&reference.model))?;
-                resolve_then(&past, settings, &reference, observer).map_err(|error| {
-                    let model = Some(&reference.model);
-                    settings::not_then(error.into(), registry, past.at, model)
-                })?
-            }
-            None => registry.read(|reader| {
-                if args.target.contains('@') {
-                    let reference: Reference = args.target.parse()?;
-                    return Ok::<_, CliError>(resolve_version(
-                        reader, settings, &reference, verify, observer,
-                    )?);
-                }
-                let model: ModelName = args.target.parse()?;
-                Ok(resolve(reader, &model, &PointerName::prod(), verify, observer)?)
-            })?,
-        };
-        Ok((found, registry.layout().clone()))
-    })?;
+    let (mut found, layout) =
+        settings::looking_up(global, output, |registry, settings, context| {
+            let found = registry.read(|reader| answer(args, reader, settings, context.observer))?;
+            Ok((found, registry.layout().clone()))
+        })?;
     found.path = settings::openable(&layout, &found.path);
     if found.then.is_some() {
         output.remark("this was live then; the bytes at its path now were not read");
     }
     output.result("lineage.resolve/1", &found, &found.path, || found.path.clone())
+}
+
+fn answer(
+    args: &ResolveArgs,
+    reader: &Reader<'_>,
+    settings: &Settings,
+    observer: &dyn Observer,
+) -> Result<Resolved, CliError> {
+    let verify = !args.no_verify;
+    let Some(moment) = args.at.at else {
+        if args.target.contains('@') {
+            let reference: Reference = args.target.parse()?;
+            return Ok(resolve_version(reader, settings, &reference, verify, observer)?);
+        }
+        let model: ModelName = args.target.parse()?;
+        return Ok(resolve(reader, &model, &PointerName::prod(), verify, observer)?);
+    };
+    let reference = match args.target.contains('@') {
+        true => args.target.parse()?,
+        false => pointer_reference(&args.target.parse()?),
+    };
+    let past = Past::of(reader, moment, Some(&reference.model))?;
+    resolve_then(&past, settings, &reference, observer)
+        .map_err(|error| settings::not_then(error.into(), reader, past.at, Some(&reference.model)))
 }
 
 fn pointer_reference(model: &ModelName) -> Reference {

@@ -34,7 +34,7 @@ pub(crate) fn run(args: &SearchArgs, global: &Global, output: &mut Output) -> Re
         .question
         .parse::<Query>()
         .map_err(|error| CliError::from(error.clone()).at(&args.question, error.character))?;
-    let found = settings::reading(global, output, |registry, _, _| {
+    let found = settings::looking_up(global, output, |registry, _, _| {
         registry.read(|reader| lines(reader, reader.search(&query, args.limit.limit)?))
     })?;
     print(output, "lineage.search/1", &found, "No session fits.")

@@ -62,7 +62,7 @@ fn show_metric(
 ) -> Result<(), CliError> {
     let model = Some(&args.reference.model);
     let ((version, points), at) =
-        settings::reading_at(global, output, &args.at, model, |reader, _, _| {
+        settings::looking_up_at(global, output, &args.at, model, |reader, _, _| {
             let version = lookup::version(reader, &args.reference)?;
             let points = metric_points(reader, &version.session, name)?;
             Ok((version, points))
@@ -120,7 +120,7 @@ pub(crate) fn run(args: &ShowArgs, global: &Global, output: &mut Output) -> Resu
     }
     let model = Some(&args.reference.model);
     let ((reference, bytes, shown, actor), at) =
-        settings::reading_at(global, output, &args.at, model, |reader, _, _| {
+        settings::looking_up_at(global, output, &args.at, model, |reader, _, _| {
             let version = lookup::version(reader, &args.reference)?;
             let (entry, sha256) = lookup::entry(reader, version.seq)?;
             let bytes = lookup::metadata_bytes(reader, &version)?;

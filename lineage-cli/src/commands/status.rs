@@ -22,15 +22,15 @@ pub(crate) struct StatusArgs {
 }
 
 pub(crate) fn run(args: &StatusArgs, global: &Global, output: &mut Output) -> Result<(), CliError> {
-    let found = settings::reading(global, output, |registry, settings, context| {
+    let found = settings::looking_up(global, output, |registry, settings, context| {
         let model = args.model.as_ref();
         match args.at.at {
             None => Ok(status(registry, settings, model, context)?),
-            Some(moment) => {
-                let past = Past::of(registry, moment, model)?;
+            Some(moment) => registry.read(|reader| {
+                let past = Past::of(reader, moment, model)?;
                 status_then(&past, model)
-                    .map_err(|error| settings::not_then(error.into(), registry, past.at, model))
-            }
+                    .map_err(|error| settings::not_then(error.into(), reader, past.at, model))
+            }),
         }
     })?;
     let id = found.log_seq.to_string();

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::context::{Observer, Timestamp};
+use crate::context::{Observer, Step, Timestamp};
 use crate::digest::{Kind, Sha256};
 use crate::fingerprint::FingerprintError;
 use crate::lookup::{self, Found, LookupError, Person};
@@ -111,7 +111,9 @@ pub fn resolve(
         Some(version) => version,
         None => lookup::version(reader, &reference)?,
     };
+    observer.step(Step::LookedUp);
     if verify {
+        reader.confirm()?;
         let found = lookup::compare(reader, &version, &path, observer)?;
         check(found, &version, Some(pointer), &path)?;
     }
@@ -167,6 +169,8 @@ pub fn resolve_version(
         let path = there.unwrap_or(&paths[0]).clone();
         return Ok(resolved(&version, None, path, false));
     }
+    observer.step(Step::LookedUp);
+    reader.confirm()?;
     let mut first_problem = None;
     for path in paths {
         let found = lookup::compare(reader, &version, &path, observer)?;

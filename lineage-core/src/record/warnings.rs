@@ -19,13 +19,17 @@ pub(super) fn of(
     unrepaired: &[Unrepaired],
 ) -> Result<(Vec<String>, Vec<Warning>), RecordError> {
     let mut warnings = unrepaired_warnings(unrepaired);
-    let mut twins = Vec::new();
-    registry.read(|reader| {
-        let Some(found) = &gathered.artifact else { return Ok::<_, StoreError>(()) };
+    let (twins, mut of_artifact) = registry.read(|reader| {
+        let mut warnings = Vec::new();
+        let Some(found) = &gathered.artifact else {
+            return Ok::<_, StoreError>((Vec::new(), warnings));
+        };
         verdict(found, &mut warnings);
-        twins = shared_bytes(reader, found, &mut warnings)?;
-        artifact(reader, request, found, &mut warnings)
+        let twins = shared_bytes(reader, found, &mut warnings)?;
+        artifact(reader, request, found, &mut warnings)?;
+        Ok((twins, warnings))
     })?;
+    warnings.append(&mut of_artifact);
     warnings.append(&mut datasets(gathered));
     warnings.append(&mut secrets(request));
     Ok((twins, warnings))

@@ -4,7 +4,6 @@ use rusqlite::{Connection, OpenFlags, Row};
 
 use super::apply;
 use super::error::StoreError;
-use super::open::{Access, Registry, uri};
 use super::query::Reader;
 use super::schema;
 use crate::digest::Sha256;
@@ -50,29 +49,29 @@ const ROWS_NAMED_MAX: usize = 20;
 
 /// A private database that lives as long as the connection, with that of the registry as `live`. What is
 /// not in it is found in the live one.
-pub(super) fn private_beside(registry: &Registry) -> Result<Connection, StoreError> {
+pub(super) fn private_beside(live: &Reader<'_>) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_URI
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let path = registry.layout().database();
+    let path = live.layout().database();
     let located = |error| StoreError::sqlite(error, &path);
     let connection = Connection::open_with_flags("", flags).map_err(located)?;
-    let mode = if registry.access() == Access::Immutable { "immutable=1" } else { "mode=ro" };
-    connection.execute("ATTACH ?1 AS live", [uri(&path, mode)]).map_err(located)?;
+    connection.execute("ATTACH ?1 AS live", [live.live_uri()]).map_err(located)?;
     Ok(connection)
 }
 
 impl Fold {
-    /// Reads the whole log of `registry` and checks it, as far as it can be read.
-    pub fn of(registry: &Registry) -> Result<(Fold, Vec<LogProblem>), StoreError> {
-        let layout = registry.layout().clone();
+    /// Reads the whole log of a registry and checks it, as far as it can be read. What is asked of it
+    /// is asked inside the [`Registry::read`](super::Registry::read) that `live` comes from.
+    pub fn of(live: &Reader<'_>) -> Result<(Fold, Vec<LogProblem>), StoreError> {
+        let layout = live.layout().clone();
         let path = layout.database();
         let located = |error| StoreError::sqlite(error, &path);
-        let connection = private_beside(registry)?;
+        let connection = private_beside(live)?;
         connection.execute_batch("BEGIN").map_err(located)?;
         schema::create_projections(&connection).map_err(located)?;
-        let id = registry.id().to_owned();
+        let id = live.id().to_owned();
         let mut fold = Fold { connection, layout, id, entries: 0, rows: 0 };
         let problems = fold.apply_log()?;
         Ok((fold, problems))

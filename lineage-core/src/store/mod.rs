@@ -13,6 +13,7 @@ mod open;
 mod past;
 mod query;
 mod schema;
+mod unlocked;
 mod write;
 
 pub use cache::Cache;

@@ -1,8 +1,8 @@
 //! Making, opening and upgrading a registry.
 
 use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
@@ -10,8 +10,9 @@ use super::apply;
 use super::error::StoreError;
 use super::query::{self, OwedFile, Reader};
 use super::schema::{self, LOG_SCHEMA, Numbers, PROJECTION_SCHEMA};
+use super::unlocked::{Unlocked, beside};
 use super::write::{self, Writer};
-use crate::context::{Context, Silent, Step};
+use crate::context::{Context, Silent, Step, Timestamp};
 use crate::files::{self, FileError, Sharing, Wait};
 use crate::layout::Layout;
 
@@ -22,8 +23,7 @@ pub enum Access {
     ReadWrite,
     /// For reading, in step with writers.
     ReadOnly,
-    /// For reading in a place where nothing can be written, without SQLite's locks. Only sound
-    /// while no `-wal` file holds anything, which is checked before and after every read.
+    /// For reading without SQLite's locks, while nobody writes. Every [`Registry::read`] checks that.
     Immutable,
 }
 
@@ -33,7 +33,15 @@ pub struct Registry {
     layout: Layout,
     id: String,
     access: Access,
+    lock_timeout: Duration,
+    unlocked: Option<Unlocked>,
 }
+
+/// How often a registry that others write to is read anew where SQLite's locks cannot be had.
+const ATTEMPTS_MAX: u32 = 5;
+
+/// How long to wait for a writer who is just going.
+const PAUSE: Duration = Duration::from_millis(10);
 
 impl Registry {
     /// Makes the registry that `layout` plans and returns true, or false if there is one already.
@@ -84,75 +92,44 @@ impl Registry {
             upgrade(&connection, layout, context, false)?;
         }
         let id = query::registry_id(&connection, &path)?;
-        Ok(Registry { connection, layout: layout.clone(), id, access: Access::ReadWrite })
+        let lock_timeout = context.lock_timeout;
+        let (layout, access) = (layout.clone(), Access::ReadWrite);
+        Ok(Registry { connection, layout, id, access, lock_timeout, unlocked: None })
     }
 
     /// Opens for reading only, also in a place where nothing can be written.
     pub fn open_read_only(layout: &Layout, context: &Context<'_>) -> Result<Registry, StoreError> {
-        let path = layout.database();
-        let located = |error| StoreError::sqlite(error, &path);
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let attempt = Connection::open_with_flags(&path, flags).and_then(|connection| {
-            connection.busy_timeout(context.lock_timeout)?;
-            let numbers = schema::numbers(&connection)?;
-            Ok((connection, numbers))
-        });
-        // On a full disk SQLite cannot make its shared memory; reading needs none.
-        let unreadable = |error: &rusqlite::Error| match error.sqlite_error_code() {
-            Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly) => {
-                !files::is_writable(layout.registry())
+        match reading(layout, context.lock_timeout, Some((context.clock)())) {
+            Err(StoreError::OlderReadOnly { .. }) if files::is_writable(layout.registry()) => {
+                drop(Registry::open(layout, context)?);
+                reading(layout, context.lock_timeout, None)
             }
-            Some(ErrorCode::SystemIoFailure | ErrorCode::DiskFull) => true,
-            _ => false,
-        };
-        let (connection, numbers, access) = match attempt {
-            Ok((connection, numbers)) => (connection, numbers, Access::ReadOnly),
-            Err(error) if unreadable(&error) => {
-                if wal_holds_something(&path)? {
-                    return Err(StoreError::LacksSharedMemory { path });
-                }
-                let flags = flags | OpenFlags::SQLITE_OPEN_URI;
-                let connection =
-                    Connection::open_with_flags(immutable_uri(&path), flags).map_err(located)?;
-                let numbers = schema::numbers(&connection).map_err(located)?;
-                (connection, numbers, Access::Immutable)
-            }
-            Err(error) => return Err(located(error)),
-        };
-        check(numbers, &path)?;
-        if (numbers.log, numbers.projections) != (LOG_SCHEMA, PROJECTION_SCHEMA) {
-            drop(connection);
-            if access == Access::Immutable || !files::is_writable(layout.registry()) {
-                return Err(StoreError::OlderReadOnly { path });
-            }
-            drop(Registry::open(layout, context)?);
-            return Registry::open_read_only(layout, context);
+            other => other,
         }
-        let id = query::registry_id(&connection, &path)?;
-        Ok(Registry { connection, layout: layout.clone(), id, access })
+    }
+
+    /// As [`Registry::open_read_only`], for those who read little: without SQLite's locks while
+    /// nobody is at work, which spares the making and removing of its shared memory.
+    pub fn open_briefly(layout: &Layout, context: &Context<'_>) -> Result<Registry, StoreError> {
+        if let Some(unlocked) = Unlocked::at_once(&layout.database(), (context.clock)())
+            && let Ok(registry) = without_locks(layout, context.lock_timeout, unlocked)
+        {
+            context.observer.step(Step::OpenedWithoutLocks);
+            return Ok(registry);
+        }
+        Registry::open_read_only(layout, context)
     }
 
     /// Opens for reading without writing a single byte, not even SQLite's own files, unless another
     /// process is at work and they are there already. An older schema is an error.
     pub fn open_quietly(layout: &Layout, context: &Context<'_>) -> Result<Registry, StoreError> {
         let path = layout.database();
-        if wal_exists(&path) {
-            return Registry::open_read_only(layout, context);
+        if !beside(&path, "-wal").exists()
+            && let Some(unlocked) = Unlocked::after_rest(&path, Some((context.clock)()))?
+        {
+            return without_locks(layout, context.lock_timeout, unlocked);
         }
-        let located = |error| StoreError::sqlite(error, &path);
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX
-            | OpenFlags::SQLITE_OPEN_URI;
-        let connection =
-            Connection::open_with_flags(immutable_uri(&path), flags).map_err(located)?;
-        let numbers = schema::numbers(&connection).map_err(located)?;
-        check(numbers, &path)?;
-        if (numbers.log, numbers.projections) != (LOG_SCHEMA, PROJECTION_SCHEMA) {
-            return Err(StoreError::OlderReadOnly { path });
-        }
-        let id = query::registry_id(&connection, &path)?;
-        let access = Access::Immutable;
-        Ok(Registry { connection, layout: layout.clone(), id, access })
+        Registry::open_read_only(layout, context)
     }
 
     /// Where the registry lies.
@@ -170,43 +147,39 @@ impl Registry {
         self.access
     }
 
-    /// Runs `read` on one consistent snapshot.
+    /// Runs `read` on one consistent snapshot. Runs it again on a new one, and forgets what came out
+    /// before, when a registry that is read without SQLite's locks was written to meanwhile; so `read`
+    /// must not add to what it left behind before.
     pub fn read<T, E: From<StoreError>>(
         &self,
-        read: impl FnOnce(&Reader<'_>) -> Result<T, E>,
+        mut read: impl FnMut(&Reader<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let path = self.layout.database();
-        let before = stamp(&path);
-        let transaction = self
-            .connection
-            .unchecked_transaction()
-            .map_err(|error| StoreError::sqlite(error, &path))?;
-        let result = read(&Reader::new(&transaction, &self.layout, &self.id));
-        drop(transaction);
-        if self.access == Access::Immutable
-            && (wal_holds_something(&path).map_err(StoreError::from)? || stamp(&path) != before)
-        {
-            return Err(StoreError::ChangedWhileRead { path }.into());
+        if let Some(result) = self.read_once(&mut read) {
+            return result;
         }
-        result
+        for _ in 0..ATTEMPTS_MAX {
+            let registry = reading(&self.layout, self.lock_timeout, None)?;
+            if let Some(result) = registry.read_once(&mut read) {
+                return result;
+            }
+        }
+        Err(StoreError::ChangedWhileRead { path: self.layout.database() }.into())
     }
 
-    /// Runs `read` on a snapshot that is newer than the one of a [`Registry::read`] around it.
-    pub(crate) fn read_again<T, E: From<StoreError>>(
+    /// None when what came out may be wrong, be it a value or an error.
+    fn read_once<T, E: From<StoreError>>(
         &self,
-        read: impl FnOnce(&Reader<'_>) -> Result<T, E>,
-    ) -> Result<T, E> {
-        let path = self.layout.database();
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX
-            | OpenFlags::SQLITE_OPEN_URI;
-        let name = match self.access {
-            Access::Immutable => immutable_uri(&path),
-            Access::ReadWrite | Access::ReadOnly => uri(&path, "mode=ro"),
+        read: &mut impl FnMut(&Reader<'_>) -> Result<T, E>,
+    ) -> Option<Result<T, E>> {
+        let result = match self.connection.unchecked_transaction() {
+            Ok(snapshot) => {
+                let reader = Reader::new(&snapshot, &self.layout, &self.id);
+                read(&reader.without_locks(self.unlocked.as_ref()))
+            }
+            Err(error) => Err(StoreError::sqlite(error, &self.layout.database()).into()),
         };
-        let connection = Connection::open_with_flags(name, flags)
-            .map_err(|error| StoreError::sqlite(error, &path))?;
-        read(&Reader::new(&connection, &self.layout, &self.id))
+        let is_sound = self.unlocked.as_ref().is_none_or(Unlocked::is_sound);
+        is_sound.then_some(result)
     }
 
     /// Runs `write` in one transaction that is committed when it succeeds and leaves no trace when
@@ -244,7 +217,7 @@ impl Registry {
         let quiet = Context {
             observer: &Silent,
             actor: context.actor.clone(),
-            lock_timeout: std::time::Duration::from_millis(100),
+            lock_timeout: Duration::from_millis(100),
             ..*context
         };
         let _ = self.write(&quiet, |writer| writer.settle(files));
@@ -254,6 +227,82 @@ impl Registry {
     pub fn rebuild(&mut self, context: &Context<'_>) -> Result<(), StoreError> {
         upgrade(&self.connection, &self.layout, context, true)
     }
+}
+
+/// Opens for reading with SQLite's locks, or without them where they cannot be had. An older schema
+/// is an error.
+fn reading(
+    layout: &Layout,
+    lock_timeout: Duration,
+    now: Option<Timestamp>,
+) -> Result<Registry, StoreError> {
+    let path = layout.database();
+    let mut problem = StoreError::ChangedWhileRead { path: path.clone() };
+    for _ in 0..ATTEMPTS_MAX {
+        if let Some(registry) = with_locks(layout, lock_timeout)? {
+            return Ok(registry);
+        }
+        problem = match Unlocked::after_rest(&path, now)? {
+            Some(unlocked) => match without_locks(layout, lock_timeout, unlocked) {
+                Err(error @ StoreError::ChangedWhileRead { .. }) => error,
+                other => return other,
+            },
+            None => {
+                std::thread::sleep(PAUSE);
+                StoreError::LacksSharedMemory { path: path.clone() }
+            }
+        };
+    }
+    Err(problem)
+}
+
+/// None where SQLite cannot make its shared memory.
+fn with_locks(layout: &Layout, lock_timeout: Duration) -> Result<Option<Registry>, StoreError> {
+    let path = layout.database();
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let attempt = Connection::open_with_flags(&path, flags).and_then(|connection| {
+        connection.busy_timeout(lock_timeout)?;
+        let numbers = schema::numbers(&connection)?;
+        Ok((connection, numbers))
+    });
+    // On a full disk SQLite cannot make its shared memory; reading needs none.
+    let unreadable = |error: &rusqlite::Error| match error.sqlite_error_code() {
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly) => !files::is_writable(layout.registry()),
+        Some(ErrorCode::SystemIoFailure | ErrorCode::DiskFull) => true,
+        _ => false,
+    };
+    let (connection, numbers) = match attempt {
+        Ok(opened) => opened,
+        Err(error) if unreadable(&error) => return Ok(None),
+        Err(error) => return Err(StoreError::sqlite(error, &path)),
+    };
+    check_present(numbers, &path)?;
+    let id = query::registry_id(&connection, &path)?;
+    let (layout, access) = (layout.clone(), Access::ReadOnly);
+    Ok(Some(Registry { connection, layout, id, access, lock_timeout, unlocked: None }))
+}
+
+/// What a database that changed meanwhile seemed to say is not told.
+fn without_locks(
+    layout: &Layout,
+    lock_timeout: Duration,
+    unlocked: Unlocked,
+) -> Result<Registry, StoreError> {
+    let path = layout.database();
+    let located = |error| StoreError::sqlite(error, &path);
+    let opened = || -> Result<(Connection, String), StoreError> {
+        let connection = unlocked.connect().map_err(located)?;
+        check_present(schema::numbers(&connection).map_err(located)?, &path)?;
+        let id = query::registry_id(&connection, &path)?;
+        Ok((connection, id))
+    };
+    let opened = opened();
+    if !unlocked.is_sound() {
+        return Err(StoreError::ChangedWhileRead { path });
+    }
+    let (connection, id) = opened?;
+    let (layout, access) = (layout.clone(), Access::Immutable);
+    Ok(Registry { connection, layout, id, access, lock_timeout, unlocked: Some(unlocked) })
 }
 
 fn roll_back(connection: &Connection) {
@@ -269,7 +318,7 @@ fn begin_immediate(
     path: &Path,
 ) -> Result<(), StoreError> {
     let located = |error| StoreError::sqlite(error, path);
-    connection.busy_timeout(std::time::Duration::ZERO).map_err(located)?;
+    connection.busy_timeout(Duration::ZERO).map_err(located)?;
     let mut wait = Wait::new("the registry", context.lock_timeout);
     loop {
         match connection.execute_batch("BEGIN IMMEDIATE") {
@@ -303,6 +352,14 @@ fn check(numbers: Numbers, path: &Path) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+fn check_present(numbers: Numbers, path: &Path) -> Result<(), StoreError> {
+    check(numbers, path)?;
+    match (numbers.log, numbers.projections) == (LOG_SCHEMA, PROJECTION_SCHEMA) {
+        true => Ok(()),
+        false => Err(StoreError::OlderReadOnly { path: path.to_owned() }),
+    }
 }
 
 fn build(folder: &Path, context: &Context<'_>) -> Result<(), StoreError> {
@@ -380,48 +437,4 @@ fn upgrade_tables(connection: &Connection, found: Numbers) -> Result<(), StoreEr
         apply::apply(connection, &entry, &entry.event()?)?;
     }
     Ok(())
-}
-
-fn wal_path(database: &Path) -> PathBuf {
-    let mut wal = database.as_os_str().to_owned();
-    wal.push("-wal");
-    PathBuf::from(wal)
-}
-
-fn wal_exists(database: &Path) -> bool {
-    wal_path(database).exists()
-}
-
-/// Whether the database's `-wal` file exists and is not empty.
-fn wal_holds_something(database: &Path) -> Result<bool, FileError> {
-    let wal = wal_path(database);
-    match fs::metadata(&wal) {
-        Ok(metadata) => Ok(metadata.len() > 0),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(FileError::io("inspect", &wal)(error)),
-    }
-}
-
-/// Size and modification time of the database file.
-fn stamp(database: &Path) -> Option<(u64, Option<std::time::SystemTime>)> {
-    fs::metadata(database).ok().map(|metadata| (metadata.len(), metadata.modified().ok()))
-}
-
-/// An SQLite URI for the file (<https://sqlite.org/uri.html>).
-pub(super) fn uri(path: &Path, parameters: &str) -> String {
-    let escaped: String = path
-        .to_string_lossy()
-        .chars()
-        .map(|character| match character {
-            '%' => "%25".to_owned(),
-            '?' => "%3f".to_owned(),
-            '#' => "%23".to_owned(),
-            other => other.to_string(),
-        })
-        .collect();
-    format!("file:{escaped}?{parameters}")
-}
-
-fn immutable_uri(path: &Path) -> String {
-    uri(path, "immutable=1")
 }

@@ -9,7 +9,6 @@ use serde::Serialize;
 use super::apply;
 use super::error::StoreError;
 use super::fold::private_beside;
-use super::open::Registry;
 use super::query::{Reader, int};
 use super::schema;
 use crate::context::Timestamp;
@@ -129,14 +128,15 @@ const MOVES: &str = "SELECT entry FROM live.pointer_history AS history \
     WHERE history.seq <= ?1 AND (?2 IS NULL OR history.model = ?2) ORDER BY history.seq";
 
 impl Past {
-    /// The registry at a moment; with a model, only that model's pointers are known.
+    /// The registry at a moment; with a model, only that model's pointers are known. What is asked of
+    /// it is asked inside the [`Registry::read`](super::Registry::read) that `live` comes from.
     pub fn of(
-        registry: &Registry,
+        live: &Reader<'_>,
         moment: Moment,
         model: Option<&ModelName>,
     ) -> Result<Past, PastError> {
-        let at = registry.read(|reader| point(reader, moment))?;
-        Ok(open(registry, at, model)?)
+        let at = point(live, moment)?;
+        Ok(open(live, at, model)?)
     }
 
     /// Answers as it would have then.
@@ -169,11 +169,11 @@ fn entry_of(reader: &Reader<'_>, seq: u64) -> Result<Entry, StoreError> {
     Ok(Entry::parse(&stored.bytes)?)
 }
 
-fn open(registry: &Registry, at: At, model: Option<&ModelName>) -> Result<Past, StoreError> {
-    let layout = registry.layout().clone();
+fn open(live: &Reader<'_>, at: At, model: Option<&ModelName>) -> Result<Past, StoreError> {
+    let layout = live.layout().clone();
     let path = layout.database();
     let located = |error| StoreError::sqlite(error, &path);
-    let connection = private_beside(registry)?;
+    let connection = private_beside(live)?;
     connection.pragma_update(None, "foreign_keys", false).map_err(located)?;
     connection.execute_batch("BEGIN").map_err(located)?;
     schema::create_projections(&connection).map_err(located)?;
@@ -194,7 +194,7 @@ fn open(registry: &Registry, at: At, model: Option<&ModelName>) -> Result<Past, 
             ))
             .map_err(located)?;
     }
-    Ok(Past { connection, layout, id: registry.id().to_owned(), at })
+    Ok(Past { connection, layout, id: live.id().to_owned(), at })
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ struct Line {
 }
 
 pub(crate) fn run(args: &ListArgs, global: &Global, output: &mut Output) -> Result<(), CliError> {
-    let found = settings::reading(global, output, |registry, settings, context| {
+    let found = settings::looking_up(global, output, |registry, settings, context| {
         Ok(status(registry, settings, args.model.as_ref(), context)?)
     })?;
     let mut lines = Vec::new();

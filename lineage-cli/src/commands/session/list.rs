@@ -58,7 +58,7 @@ impl Line {
 }
 
 pub(crate) fn run(args: &ListArgs, global: &Global, output: &mut Output) -> Result<(), CliError> {
-    let lines = settings::reading(global, output, |registry, _, _| {
+    let lines = settings::looking_up(global, output, |registry, _, _| {
         registry.read(|reader| {
             if let Some(model) = &args.model {
                 lookup::known_model(reader, model)?;

@@ -32,7 +32,7 @@ struct Shown {
 
 pub(crate) fn run(args: &ShowArgs, global: &Global, output: &mut Output) -> Result<(), CliError> {
     let id = SessionArg { id: args.id.clone(), ..SessionArg::default() }.id()?;
-    let shown = settings::reading(global, output, |registry, _, _| {
+    let shown = settings::looking_up(global, output, |registry, _, _| {
         registry.read(|reader| {
             let row = reader.training(&id)?.ok_or_else(|| RecordError::NoSession(id.clone()))?;
             let facts = known(reader, &id)?;

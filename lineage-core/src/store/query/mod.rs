@@ -20,9 +20,10 @@ pub(super) use log::registry_id;
 use std::str::FromStr;
 
 use rusqlite::types::{FromSql, Type};
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, OpenFlags, Row};
 
 use super::error::StoreError;
+use super::unlocked::{Unlocked, uri};
 use crate::layout::Layout;
 
 /// Answers questions about a registry from one consistent snapshot.
@@ -30,11 +31,17 @@ pub struct Reader<'a> {
     connection: &'a Connection,
     layout: &'a Layout,
     id: &'a str,
+    unlocked: Option<&'a Unlocked>,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(connection: &'a Connection, layout: &'a Layout, id: &'a str) -> Reader<'a> {
-        Reader { connection, layout, id }
+        Reader { connection, layout, id, unlocked: None }
+    }
+
+    /// The same of a database that is read without locks, if it is.
+    pub(super) fn without_locks(self, unlocked: Option<&'a Unlocked>) -> Reader<'a> {
+        Reader { unlocked, ..self }
     }
 
     /// Where the registry lies.
@@ -47,6 +54,47 @@ impl<'a> Reader<'a> {
         self.id
     }
 
+    /// To be asked before long work on what was read: whether that is what was committed last. If it
+    /// is not, the error leads [`Registry::read`](super::Registry::read) to read again; if it is,
+    /// only what is read from here on is looked at once more. With SQLite's locks it always is.
+    pub(crate) fn confirm(&self) -> Result<(), StoreError> {
+        match self.unlocked {
+            Some(unlocked) if !unlocked.is_sound() => {
+                Err(StoreError::ChangedWhileRead { path: self.layout.database() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Runs `read` on a snapshot that is newer than this one.
+    pub(crate) fn read_again<T, E: From<StoreError>>(
+        &self,
+        read: impl FnOnce(&Reader<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let path = self.layout.database();
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_URI;
+        let connection = Connection::open_with_flags(self.live_uri(), flags)
+            .map_err(|error| StoreError::sqlite(error, &path))?;
+        read(&Reader::new(&connection, self.layout, self.id).without_locks(self.unlocked))
+    }
+
+    /// The database's URI for another connection that reads it.
+    pub(super) fn live_uri(&self) -> String {
+        self.touch();
+        match self.unlocked {
+            Some(unlocked) => unlocked.uri(),
+            None => uri(&self.layout.database(), "mode=ro"),
+        }
+    }
+
+    fn touch(&self) {
+        if let Some(unlocked) = self.unlocked {
+            unlocked.touch();
+        }
+    }
+
     /// All rows of a query, made by `make`.
     fn rows<T>(
         &self,
@@ -54,6 +102,7 @@ impl<'a> Reader<'a> {
         values: impl rusqlite::Params,
         make: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>, StoreError> {
+        self.touch();
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_map(values, make)?;
         Ok(rows.collect::<Result<_, _>>()?)
