@@ -1,7 +1,7 @@
 //! `lineage resolve`
 
 use lineage_core::names::{ModelName, PointerName, Reference, Selector};
-use lineage_core::pointer::{resolve, resolve_then, resolve_version};
+use lineage_core::pointer::{Answer, Check, resolve, resolve_then, resolve_version};
 use lineage_core::store::Past;
 
 use crate::args::{AtArg, Global};
@@ -13,6 +13,8 @@ use crate::settings;
 ///
 /// Writes nothing. Exit code 4 when the bytes are not those that were approved. The path is
 /// relative to the working directory when it lies below it, else absolute. With --at nothing is read.
+/// The bytes of a pointer are compared by the BLAKE3 that was taken when they were verified by SHA-256
+/// and the pointer moved to them, on all cores; those of a version by SHA-256.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  \
     lineage resolve fraud                    # what is live at prod\n  \
@@ -26,6 +28,9 @@ pub(crate) struct ResolveArgs {
     /// Do not read the bytes
     #[arg(long)]
     no_verify: bool,
+    /// Compare the bytes of a pointer by SHA-256 too
+    #[arg(long, conflicts_with_all = ["no_verify", "at"])]
+    sha256: bool,
     #[command(flatten)]
     at: AtArg,
 }
@@ -36,7 +41,11 @@ pub(crate) fn run(
     output: &mut Output,
 ) -> Result<(), CliError> {
     output.observer().listen_for_interrupts();
-    let verify = !args.no_verify;
+    let check = match (args.no_verify, args.sha256) {
+        (true, _) => Check::No,
+        (false, true) => Check::Sha256,
+        (false, false) => Check::Quickest,
+    };
     let (mut found, layout) = settings::reading(global, output, |registry, settings, context| {
         let observer = context.observer;
         let found = match args.at.at {
@@ -55,17 +64,17 @@ pub(crate) fn run(
                 if args.target.contains('@') {
                     let reference: Reference = args.target.parse()?;
                     return Ok::<_, CliError>(resolve_version(
-                        reader, settings, &reference, verify, observer,
+                        reader, settings, &reference, check, observer,
                     )?);
                 }
                 let model: ModelName = args.target.parse()?;
-                Ok(resolve(reader, &model, &PointerName::prod(), verify, observer)?)
+                Ok(resolve(reader, &model, &PointerName::prod(), check, observer)?)
             })?,
         };
         Ok((found, registry.layout().clone()))
     })?;
     found.path = settings::openable(&layout, &found.path);
-    if found.then.is_some() {
+    if matches!(found.answer, Answer::Then(_)) {
         output.remark("this was live then; the bytes at its path now were not read");
     }
     output.result("lineage.resolve/1", &found, &found.path, || found.path.clone())

@@ -11,7 +11,7 @@ use super::content::ContentError;
 use super::readings::{FileState, Readings};
 use super::stand_in::{STAND_IN_BYTES_MAX, StandIn};
 use crate::context::Observer;
-use crate::digest::{Hasher, Kind, Sha256};
+use crate::digest::{Blake3, Blake3Hasher, Hasher, Kind, Sha256};
 use crate::files::{self, FileError, PageBuffer, Temporary};
 
 /// The digest and size of one file.
@@ -142,6 +142,8 @@ pub(super) struct Task<'r, 'a> {
 #[derive(Clone, Copy)]
 pub(super) enum Beside<'r, 'a> {
     Nothing,
+    /// BLAKE3 is taken too, by whoever reads.
+    Blake3,
     /// Its rows are read, among those of other files, by all cores.
     RowsOfMany,
     /// Its rows are read, and whoever hashes them may take its bytes along.
@@ -151,6 +153,7 @@ pub(super) enum Beside<'r, 'a> {
 /// What reading a file gave.
 pub(super) struct Read {
     pub(super) fingerprint: FileFingerprint,
+    pub(super) blake3: Option<Blake3>,
     pub(super) stat: Stat,
     pub(super) stand_in: Option<StandIn>,
     pub(super) from_cache: bool,
@@ -248,7 +251,15 @@ fn known(task: &Task<'_, '_>, readings: &dyn Readings) -> Option<Read> {
     let sha256 = readings.digest(&FileState::of(&metadata)?)?;
     let fingerprint = FileFingerprint { sha256, size_bytes: metadata.len() };
     let stat = stat(&metadata);
-    Some(Read { fingerprint, stat, stand_in: None, from_cache: true, state: None, kept: None })
+    Some(Read {
+        fingerprint,
+        blake3: None,
+        stat,
+        stand_in: None,
+        from_cache: true,
+        state: None,
+        kept: None,
+    })
 }
 
 /// Notes a digest if the file's state is still that of before it was read.
@@ -291,6 +302,12 @@ pub(super) fn stat(metadata: &Metadata) -> Stat {
     Stat { size_bytes: metadata.len(), modified: metadata.modified().ok(), inode }
 }
 
+/// Whether an open file is as it was before it was read, and still lies at its path.
+pub(super) fn unchanged(file: &File, path: &Path, before: &Stat) -> Result<bool, FileError> {
+    let now = file.metadata().map_err(FileError::io("inspect", path))?;
+    Ok(stat(&now) == *before && fs::metadata(path).is_ok_and(|now| stat(&now) == *before))
+}
+
 /// Reads a file once; `None` when it changed meanwhile.
 fn read_once<'a>(
     task: &Task<'_, 'a>,
@@ -300,8 +317,7 @@ fn read_once<'a>(
 ) -> Result<Option<Read>, FingerprintError> {
     let path = &task.path;
     let source = open(path)?;
-    let inspect = |file: &File| file.metadata().map_err(FileError::io("inspect", path));
-    let opened = inspect(&source)?;
+    let opened = source.metadata().map_err(FileError::io("inspect", path))?;
     if let Some(what) = special(&opened) {
         return Err(FingerprintError::NotRegular { path: path.clone(), what });
     }
@@ -319,28 +335,29 @@ fn read_once<'a>(
         None => None,
     };
     let mut reading = Reading::new(path, file, copy, observer);
+    reading.blake3 = matches!(task.beside, Beside::Blake3).then(Blake3Hasher::new);
     match task.beside {
         Beside::Rows(along) if before.size_bytes >= OVERLAP_BYTES_MIN => {
             reading = hash_along(reading, along, buffer)?;
         }
-        Beside::Nothing if before.size_bytes >= OVERLAP_BYTES_MIN => hash_beside(&mut reading)?,
+        Beside::Nothing | Beside::Blake3 if before.size_bytes >= OVERLAP_BYTES_MIN => {
+            hash_beside(&mut reading)?
+        }
         _ => hash_here(&mut reading, buffer)?,
     }
-    let Reading { mut copy, head, hasher, size_bytes, .. } = reading;
+    let Reading { mut copy, head, hasher, blake3, size_bytes, .. } = reading;
     if let Some(copy) = &mut copy {
         copy.close();
     }
     let (kept, sha256) = (clone.or(copy), hasher.finish());
-    let unchanged = size_bytes == before.size_bytes
-        && stat(&inspect(&source)?) == before
-        && fs::metadata(path).is_ok_and(|now| stat(&now) == before);
-    if !unchanged {
+    if size_bytes != before.size_bytes || !unchanged(&source, path, &before)? {
         return Ok(None);
     }
     let stand_in =
         if size_bytes <= STAND_IN_BYTES_MAX as u64 { StandIn::detect(&head) } else { None };
     let fingerprint = FileFingerprint { sha256, size_bytes };
-    Ok(Some(Read { fingerprint, stat: before, stand_in, from_cache: false, state, kept }))
+    let blake3 = blake3.map(|hasher| hasher.finish());
+    Ok(Some(Read { fingerprint, blake3, stat: before, stand_in, from_cache: false, state, kept }))
 }
 
 /// A file that is read from its beginning to its end.
@@ -351,6 +368,8 @@ pub(super) struct Reading<'a> {
     /// The first bytes, as many as a stand-in may have.
     head: Vec<u8>,
     hasher: Hasher,
+    /// Where BLAKE3 is taken too.
+    blake3: Option<Blake3Hasher>,
     size_bytes: u64,
     observer: &'a dyn Observer,
 }
@@ -370,13 +389,15 @@ impl<'a> Reading<'a> {
             copy,
             head: Vec::new(),
             hasher: Hasher::new(),
+            blake3: None,
             size_bytes: 0,
             observer,
         }
     }
 
     /// Reads the next bytes, at most as many as the buffer holds, none at the end, and copies them
-    /// where asked. To hash them is left to the caller.
+    /// and takes their BLAKE3 where asked. SHA-256 is left to the caller: it takes longer than all of this,
+    /// so that another thread does it at the same time.
     pub(super) fn next(&mut self, buffer: &mut [u8]) -> Result<usize, FingerprintError> {
         if self.observer.interrupted() {
             return Err(FileError::Interrupted.into());
@@ -390,6 +411,9 @@ impl<'a> Reading<'a> {
         let bytes = &buffer[..count];
         if let Some(copy) = &mut self.copy {
             copy.write(bytes)?;
+        }
+        if let Some(blake3) = &mut self.blake3 {
+            blake3.update(bytes);
         }
         if self.head.len() < STAND_IN_BYTES_MAX {
             let missing = STAND_IN_BYTES_MAX - self.head.len();

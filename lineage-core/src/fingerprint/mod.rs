@@ -10,6 +10,7 @@ mod parallel;
 mod partitions;
 mod readings;
 mod rows;
+mod served;
 mod stand_in;
 mod text;
 mod unordered;
@@ -26,6 +27,7 @@ pub use stand_in::StandIn;
 pub use unordered::fingerprint_unordered;
 
 pub(crate) use file::Copies;
+pub(crate) use served::{blake3, of_files};
 
 use std::path::{Path, PathBuf};
 
@@ -33,7 +35,7 @@ use crate::arrow::array::RecordBatchReader;
 
 use self::along::Along;
 use crate::context::Observer;
-use crate::digest::{Kind, Sha256};
+use crate::digest::{Blake3, Kind, Sha256};
 use crate::files::Temporary;
 use crate::table::{self, TableDigest};
 
@@ -50,12 +52,21 @@ pub struct Input<'a> {
     pub table: Option<TableOptions>,
     /// Whether to keep a copy of the bytes, made in the same pass.
     pub(crate) keep: bool,
+    /// Whether to take BLAKE3 too, in the same pass. Not for what is read as a table.
+    pub(crate) blake3: bool,
 }
 
 impl Input<'_> {
     /// The bytes of the file or directory at `path`, whole, nothing kept.
     pub fn new(path: impl Into<PathBuf>) -> Input<'static> {
-        Input { path: path.into(), exclude: Vec::new(), own_file: None, table: None, keep: false }
+        Input {
+            path: path.into(),
+            exclude: Vec::new(),
+            own_file: None,
+            table: None,
+            keep: false,
+            blake3: false,
+        }
     }
 }
 
@@ -79,6 +90,8 @@ pub struct Fingerprint {
     /// Files that only stand in for the real ones, with their paths relative to the directory
     /// (the empty path for a file itself).
     pub stand_ins: Vec<(String, StandIn)>,
+    /// Of the same bytes, where it was asked for (`docs/formats/fingerprint.md`, What is served).
+    pub(crate) blake3: Option<Blake3>,
     pub(crate) kept: Vec<(Sha256, Temporary)>,
 }
 
@@ -155,9 +168,19 @@ pub fn hash_file(
     path: &Path,
     observer: &dyn Observer,
 ) -> Result<FileFingerprint, FingerprintError> {
-    let task = file::Task { path: path.to_owned(), keep: false, beside: file::Beside::Nothing };
-    let mut read = file::read_all(&[task], None, None, observer)?;
-    Ok(read.remove(0).fingerprint)
+    Ok(hash_file_and(path, false, observer)?.0)
+}
+
+/// As [`hash_file`], and takes BLAKE3 in the same pass where asked.
+pub(crate) fn hash_file_and(
+    path: &Path,
+    blake3: bool,
+    observer: &dyn Observer,
+) -> Result<(FileFingerprint, Option<Blake3>), FingerprintError> {
+    let beside = if blake3 { file::Beside::Blake3 } else { file::Beside::Nothing };
+    let task = file::Task { path: path.to_owned(), keep: false, beside };
+    let read = file::read_all(&[task], None, None, observer)?.remove(0);
+    Ok((read.fingerprint, read.blake3))
 }
 
 /// As [`fingerprint`]; inputs that ask to be kept are copied (or cloned) through `copies`.
@@ -171,16 +194,17 @@ pub(crate) fn fingerprint_keeping(
     let mut walks = Vec::new();
     let alongs: Vec<_> = inputs.iter().map(|_| Along::new(observer)).collect();
     for (input, along) in inputs.iter().zip(&alongs) {
+        let bytes = if input.blake3 { file::Beside::Blake3 } else { file::Beside::Nothing };
         if file::kind_of(&input.path)? == Kind::Directory {
             let walk = directory::walk(input)?;
             let files = walk.files.iter().map(|file| file.absolute.clone());
             let table = input.table.as_ref().is_some_and(|t| t.partitioning != Partitioning::None);
-            let beside = if table { file::Beside::RowsOfMany } else { file::Beside::Nothing };
+            let beside = if table { file::Beside::RowsOfMany } else { bytes };
             tasks.extend(files.map(|path| file::Task { path, keep: input.keep, beside }));
             walks.push(Some(walk));
         } else {
             let table = input.table.is_some() && TableFormat::of_path(&input.path).is_some();
-            let beside = if table { file::Beside::Rows(along) } else { file::Beside::Nothing };
+            let beside = if table { file::Beside::Rows(along) } else { bytes };
             tasks.push(file::Task { path: input.path.clone(), keep: input.keep, beside });
             walks.push(None);
         }
@@ -285,6 +309,7 @@ fn single(
     }
     Ok(Fingerprint {
         kind: Kind::File,
+        blake3: read.blake3,
         sha256,
         size_bytes: read.fingerprint.size_bytes,
         manifest: None,
