@@ -94,10 +94,11 @@ impl Crew<'_> {
             read.push((index, self.read(&files[index].0, threads, &mut buffer)?));
         }
         let own_buffer = || Ok(PageBuffer::new());
-        read.extend(on_threads(threads, small.len(), own_buffer, |buffer, place| {
+        let small = on_threads(threads, small.len(), own_buffer, |buffer, place| {
             let index = small[place];
-            Ok((index, self.read(&files[index].0, 1, buffer)?))
-        })?);
+            self.read(&files[index].0, 1, buffer).map(|read| (index, read))
+        })?;
+        read.extend(small);
         read.sort_unstable_by_key(|(index, _)| *index);
         Ok(read.into_iter().map(|(_, read)| read).collect())
     }

@@ -210,6 +210,7 @@ pub(crate) fn gather(
                 own_file: Some(&own),
                 table: None,
                 keep: request.store && !request.dry_run,
+                blake3: false,
             });
         }
         for path in &paths {
