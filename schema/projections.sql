@@ -207,6 +207,7 @@ CREATE TABLE pointer (
     version       INTEGER,
     served_path   TEXT,
     served_from   TEXT CHECK (served_from IN ('recorded', 'checkout')),
+    served_blake3 TEXT,
     seq           INTEGER NOT NULL,
     since         TEXT NOT NULL,
     person        TEXT NOT NULL,

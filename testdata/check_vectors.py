@@ -164,6 +164,65 @@ def quote(name):
     return re.sub("[\0-\x1f\x7f-\x9f\\\\%\u2028\u2029]", lambda c: "".join(f"%{b:02X}" for b in c[0].encode()), name)
 
 
+# --- what is served: docs/formats/fingerprint.md; BLAKE3 as its paper of 2020 defines it, section 2
+
+IV = [0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x510E527F, 0x9B05688C, 0x1F83D9AB, 0x5BE0CD19]
+PERMUTATION = [2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8]
+CHUNK_START, CHUNK_END, PARENT, ROOT = 1, 2, 4, 8
+
+
+def words(data):
+    return [int.from_bytes(data[at:at + 4], "little") for at in range(0, len(data), 4)]
+
+
+def compress(value, block, counter, length, flags):
+    """The compression function, cut to the eight words of a chaining value."""
+    v, m = value + IV[:4] + [counter & 0xFFFFFFFF, counter >> 32, length, flags], block
+
+    def quarter(a, b, c, d, x, y):
+        for word, left, right in ((x, 16, 12), (y, 8, 7)):
+            v[a] = (v[a] + v[b] + word) & 0xFFFFFFFF
+            turned = v[d] ^ v[a]
+            v[d] = (turned >> left | turned << 32 - left) & 0xFFFFFFFF
+            v[c] = (v[c] + v[d]) & 0xFFFFFFFF
+            turned = v[b] ^ v[c]
+            v[b] = (turned >> right | turned << 32 - right) & 0xFFFFFFFF
+
+    for _ in range(7):
+        for at in range(4):
+            quarter(at, 4 + at, 8 + at, 12 + at, m[2 * at], m[2 * at + 1])
+        for at in range(4):
+            quarter(at, 4 + (at + 1) % 4, 8 + (at + 2) % 4, 12 + (at + 3) % 4, m[8 + 2 * at], m[9 + 2 * at])
+        m = [m[at] for at in PERMUTATION]
+    return [v[at] ^ v[at + 8] for at in range(8)]
+
+
+def blake3(data):
+    """A stack of subtrees: each new chunk is merged with as many as end with it."""
+    chunks, stack = [data[at:at + 1024] for at in range(0, len(data), 1024)] or [b""], []
+    for number, chunk in enumerate(chunks, 1):
+        value, blocks = IV, [chunk[at:at + 64] for at in range(0, len(chunk), 64)] or [b""]
+        for at, block in enumerate(blocks):
+            ends = CHUNK_END | ROOT * (len(chunks) == 1) if at == len(blocks) - 1 else 0
+            flags = CHUNK_START * (at == 0) | ends
+            value = compress(value, words(block.ljust(64, b"\0")), number - 1, len(block), flags)
+        last = number == len(chunks)
+        while stack and (last or number % 2 == 0):
+            value = compress(IV, stack.pop() + value, 0, 64, PARENT | ROOT * (last and not stack))
+            number //= 2
+        stack.append(value)
+    return b"".join(word.to_bytes(4, "little") for word in stack[0]).hex()
+
+
+def served(case):
+    """The lines of a directory, or none of a file, and the BLAKE3."""
+    if case["kind"] == "file":
+        return None, blake3(bytes(at % 251 for at in range(case["size_bytes"])))
+    files = [(f["path"], bytes.fromhex(f["bytes_hex"])) for f in case["files"]]
+    lines = "".join(f"{blake3(data)} {len(data)} {quote(path)}\n" for path, data in files)
+    return lines, blake3(lines.encode())
+
+
 # --- tables: docs/formats/fingerprint.md, "Table"; the values are as the `about` of table.json says
 
 
@@ -396,6 +455,11 @@ def check_vectors(folder):
         expect((data, digest(data.encode())) == (case["manifest_utf8"], case["sha256"]), "manifest of", case["about"])
         for names in (case["excludes"], [f["path"] for f in case["files"]]):
             expect(names == sorted(set(names), key=str.encode), "manifest of", case["about"], "is not sorted")
+    for case in json.loads((folder / "served.json").read_text()):
+        found = served(case)
+        expect(found == (case.get("lines_utf8"), case["blake3"]), "what is served of", case["about"], "has", found[1])
+        names = [f["path"] for f in case.get("files", [])]
+        expect(names == sorted(set(names), key=str.encode), "what is served of", case["about"], "is not sorted")
     for case in json.loads((folder / "commitment.json").read_text()):
         text = dump(case["identity"])
         found = digest(bytes.fromhex(case["salt"]) + text.encode())

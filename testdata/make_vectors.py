@@ -246,6 +246,87 @@ def manifest_vectors():
     ]
 
 
+# --- what is served -----------------------------------------------------------------------------
+
+
+BLAKE3_KEY = (0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x510E527F, 0x9B05688C, 0x1F83D9AB, 0x5BE0CD19)
+BLAKE3_ORDER = (2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8)
+BLAKE3_COLUMNS = [(0, 4, 8, 12), (1, 5, 9, 13), (2, 6, 10, 14), (3, 7, 11, 15)]
+BLAKE3_DIAGONALS = [(0, 5, 10, 15), (1, 6, 11, 12), (2, 7, 8, 13), (3, 4, 9, 14)]
+
+
+def blake3_compress(key, block, counter, size, flags):
+    low = 2**32 - 1
+    state = [*key, *BLAKE3_KEY[:4], counter & low, counter >> 32, size, flags]
+    message = [int.from_bytes(block[4 * at:4 * at + 4].ljust(4, b"\0"), "little") for at in range(16)]
+    for _ in range(7):
+        for (a, b, c, d), x, y in zip(BLAKE3_COLUMNS + BLAKE3_DIAGONALS, message[::2], message[1::2]):
+            for word, turns in ((x, (16, 12)), (y, (8, 7))):
+                state[a] = state[a] + state[b] + word & low
+                mixed = state[d] ^ state[a]
+                state[d] = (mixed << 32 | mixed) >> turns[0] & low
+                state[c] = state[c] + state[d] & low
+                mixed = state[b] ^ state[c]
+                state[b] = (mixed << 32 | mixed) >> turns[1] & low
+        message = [message[at] for at in BLAKE3_ORDER]
+    return tuple(one ^ other for one, other in zip(state[:8], state[8:]))
+
+
+def blake3_words(words):
+    return b"".join(word.to_bytes(4, "little") for word in words)
+
+
+def blake3_tree(data, chunk=0, root=8):
+    """Left of a node lies the greatest power of two of chunks that leaves something for its right."""
+    if len(data) > 1024:
+        left = 1024
+        while 2 * left < len(data):
+            left *= 2
+        children = blake3_tree(data[:left], chunk, 0) + blake3_tree(data[left:], chunk + left // 1024, 0)
+        return blake3_compress(BLAKE3_KEY, blake3_words(children), 0, 64, 4 | root)
+    words, last = BLAKE3_KEY, max(0, len(data) - 1) // 64
+    for at in range(last + 1):
+        block = data[64 * at:64 * at + 64]
+        flags = (at == 0) | (2 | root if at == last else 0)
+        words = blake3_compress(words, block, chunk, len(block), flags)
+    return words
+
+
+def blake3(data):
+    return blake3_words(blake3_tree(data)).hex()
+
+
+def served_file(size):
+    """A file whose bytes count from 0 to 250 again and again, as in BLAKE3's own test vectors."""
+    data = bytes(at % 251 for at in range(size))
+    return {"about": f"a file of {size} bytes", "kind": "file", "size_bytes": size, "blake3": blake3(data)}
+
+
+def served_lines(files):
+    return "".join(f"{blake3(data)} {len(data)} {encode_name(path)}\n" for path, data in by_path(files)).encode()
+
+
+def by_path(files):
+    return sorted(files.items(), key=lambda file: file[0].encode())
+
+
+def served_directory(about, files):
+    lines = served_lines(files)
+    listed = [{"path": path, "bytes_hex": data.hex()} for path, data in by_path(files)]
+    return {"about": about, "kind": "directory", "files": listed, "lines_utf8": lines.decode(), "blake3": blake3(lines)}
+
+
+SERVED_SIZES = [0, 1, 63, 64, 65, 1023, 1024, 1025, 2048, 2049, 3073, 4096, 4097, 5121, 8192, 8193, 16385]
+
+
+def served_vectors():
+    return [*map(served_file, SERVED_SIZES),
+            served_directory("one file", {"model.bin": b"weights"}),
+            served_directory("an empty file", {"empty": b""}),
+            served_directory("several files and a folder", V2_FILES),
+            served_directory("awkward names", {name: name.encode() for name in AWKWARD})]
+
+
 # --- people -------------------------------------------------------------------------------------
 
 
@@ -603,6 +684,14 @@ def golden_log():
                moved("prod", "promote", 1, 2, checkout, reason="cause found in the feature service",
                      overwrote={"path": "models/PROD_POINTER.txt", "sha256": sha256(edited),
                                 "text": edited.decode()}))
+    # Entries from here on are of a version that takes BLAKE3 of what is served.
+    log.append("pointer.moved", "promote", ada, at(17, 0, 0), "fraud@canary",
+               moved("canary", "promote", None, 1, {**served_v1, "blake3": blake3(V1)}))
+    log.append("pointer.moved", "promote", ada, at(17, 5, 0), "fraud@canary",
+               moved("canary", "promote", 1, 2, {**served_v2, "blake3": blake3(served_lines(V2_FILES))}))
+    log.append("pointer.moved", "rollback", ada, at(17, 10, 0), "fraud@canary",
+               moved("canary", "rollback", 2, 1, {**served_v1, "blake3": blake3(V1)}, popped=1, pushed=False,
+                     reason="only a rehearsal"))
     return log, v1
 
 
@@ -719,6 +808,7 @@ def files():
         "log.ndjson": b"".join(line + b"\n" for line in log.lines),
         "log.sha256": "".join(sha256(line) + "\n" for line in log.lines).encode(),
         "metadata.json": metadata(v1),
+        "served.json": listing(served_vectors()),
         "reproducibility.json": listing(reproducibility_vectors()),
         "table.json": table_json(),
     }

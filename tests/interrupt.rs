@@ -82,6 +82,31 @@ fn an_interrupt_while_the_artifact_is_copied_removes_the_copy() {
     nothing_left(&env, entries);
 }
 
+/// It is read by several threads; all of them hear it.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_interrupt_while_what_is_served_is_read_prints_no_path() {
+    let env = Env::with_versions(1);
+    env.run(&["promote", "fraud"]).ok();
+    let entries = env.entries();
+    let path = env.path("v1/model.bin");
+    let released = fs::read(&path).unwrap();
+    fs::File::create(&path).unwrap().set_len(64 << 30).unwrap();
+    for name in ["INT", "TERM"] {
+        let mut child = start(&env, &["resolve", "fraud"], "");
+        let open = format!("/proc/{}/fd", child.id());
+        wait_until(&mut child, || {
+            let mut files = fs::read_dir(&open).into_iter().flatten().flatten();
+            files.any(|file| fs::read_link(file.path()).is_ok_and(|to| to == path))
+        });
+        signal(&child, name);
+        let ran = env.finish(child.wait_with_output().unwrap()).code(130);
+        assert_eq!(ran.stdout, "");
+    }
+    fs::write(&path, released).unwrap();
+    nothing_left(&env, entries);
+}
+
 #[test]
 fn an_interrupt_before_the_transaction_moves_nothing() {
     let env = Env::with_versions(2);

@@ -50,6 +50,7 @@ mod rollback;
 mod run;
 mod schema;
 mod search;
+mod served;
 mod session;
 mod story;
 mod tables;

@@ -26,10 +26,11 @@ fn the_json_document_has_exactly_the_promised_fields() {
     let expected = json!({
         "schema": "lineage.resolve/1", "model": "fraud", "pointer": "prod", "version": 1,
         "path": "v1/model.bin", "kind": "file", "sha256": sha256, "verified": "bytes",
+        "by": "blake3",
     });
     assert_eq!(resolved, expected);
     let unread = env.json(&["resolve", "fraud", "--no-verify"], "lineage.resolve/1");
-    assert_eq!(unread["verified"], "no");
+    assert_eq!((&unread["verified"], &unread["by"]), (&json!("no"), &json!(null)));
 }
 
 #[test]

@@ -302,7 +302,7 @@ fn bytes_that_were_confirmed_are_not_read_again_for_a_later_commit() {
                 reader,
                 &"fraud".parse().unwrap(),
                 &"prod".parse().unwrap(),
-                true,
+                lineage_core::pointer::Check::Quickest,
                 &observer,
             )
         });

@@ -10,7 +10,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use lineage_core::context::{Actor, ActorSource, Context, Identity, Silent, Timestamp};
 use lineage_core::layout::Layout;
 use lineage_core::names::PointerName;
-use lineage_core::pointer::{External, PointerError, PromoteRequest, Refusal, promote, resolve};
+use lineage_core::pointer::{
+    Check, External, PointerError, PromoteRequest, Refusal, promote, resolve,
+};
 use lineage_core::settings::Settings;
 use lineage_core::store::Registry;
 
@@ -68,8 +70,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         Err(other) => return Err(other.into()),
     }
 
-    let live =
-        registry.read(|reader| resolve(reader, &request.model, &request.pointer, true, &Silent))?;
+    let live = registry.read(|reader| {
+        resolve(reader, &request.model, &request.pointer, Check::Quickest, &Silent)
+    })?;
     println!("{} (every byte verified)", layout.absolute(&live.path).display());
     Ok(())
 }

@@ -1,12 +1,16 @@
-//! SHA-256 digests: the identity of everything `lineage` records.
+//! Digests: SHA-256, the identity of everything `lineage` records, and BLAKE3, by which `resolve` compares.
+
+mod blake3;
 
 use std::fmt;
-use std::str::FromStr;
 
 use lineage_sha256::{Block, State, Stream};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 use sha2::block_api::compress256;
+
+pub use self::blake3::Blake3;
+pub(crate) use self::blake3::{Blake3Hasher, Part};
 
 /// A SHA-256 digest (FIPS 180-4): 32 bytes, written as 64 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,49 +36,61 @@ impl Sha256 {
     }
 }
 
-impl fmt::Display for Sha256 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
-    }
-}
-
-impl fmt::Debug for Sha256 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
 /// The text is not 64 lower-case hex digits.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("\"{0}\" is not a SHA-256 digest of 64 lower-case hex digits")]
-pub struct DigestError(String);
+#[error("\"{text}\" is not a {algorithm} digest of 64 lower-case hex digits")]
+pub struct DigestError {
+    algorithm: Algorithm,
+    text: String,
+}
 
-impl FromStr for Sha256 {
-    type Err = DigestError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut bytes = [0; 32];
-        if text.bytes().any(|byte| byte.is_ascii_uppercase())
-            || hex::decode_to_slice(text, &mut bytes).is_err()
-        {
-            return Err(DigestError(text.chars().take(80).collect()));
+/// The text of a digest of 32 bytes, in documents and in JSON: 64 lower-case hex digits.
+macro_rules! hex_digits {
+    ($digest:ident) => {
+        impl std::fmt::Display for $digest {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&hex::encode(self.0))
+            }
         }
-        Ok(Sha256(bytes))
-    }
-}
 
-impl Serialize for Sha256 {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
+        impl std::fmt::Debug for $digest {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Display::fmt(self, f)
+            }
+        }
 
-impl<'de> Deserialize<'de> for Sha256 {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
+        impl std::str::FromStr for $digest {
+            type Err = $crate::digest::DigestError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                let mut bytes = [0; 32];
+                if text.bytes().any(|byte| byte.is_ascii_uppercase())
+                    || hex::decode_to_slice(text, &mut bytes).is_err()
+                {
+                    let algorithm = $crate::digest::Algorithm::$digest;
+                    let text = text.chars().take(80).collect();
+                    return Err($crate::digest::DigestError { algorithm, text });
+                }
+                Ok($digest(bytes))
+            }
+        }
+
+        impl serde::Serialize for $digest {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $digest {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
 }
+pub(crate) use hex_digits;
+hex_digits!(Sha256);
 
 /// SHA-256 over a stream of bytes.
 #[derive(Clone)]
@@ -198,6 +214,25 @@ impl Kind {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// By which function bytes were compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Algorithm {
+    /// FIPS 180-4.
+    Sha256,
+    /// The BLAKE3 paper, section 2.
+    Blake3,
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Algorithm::Sha256 => "SHA-256",
+            Algorithm::Blake3 => "BLAKE3",
+        })
     }
 }
 

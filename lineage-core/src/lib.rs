@@ -54,8 +54,9 @@
 //! assert_eq!((moved.from, moved.to), (None, Some(1)));
 //!
 //! // What is live, with every byte of it read.
+//! let (model, prod) = ("fraud".parse()?, "prod".parse()?);
 //! let live = registry.read(|reader| {
-//!     pointer::resolve(reader, &"fraud".parse().unwrap(), &"prod".parse().unwrap(), true, &Silent)
+//!     pointer::resolve(reader, &model, &prod, pointer::Check::Quickest, &Silent)
 //! })?;
 //! assert_eq!(live.path, "model.bin");
 //! # Ok(())

@@ -5,8 +5,9 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::context::{Observer, Timestamp};
-use crate::digest::{Kind, Sha256};
+use crate::digest::{Algorithm, Blake3, Kind, Sha256};
 use crate::events::Entry;
+use crate::files::FileError;
 use crate::fingerprint::{self, Difference, FingerprintError, Input};
 use crate::layout::Layout;
 use crate::metadata;
@@ -155,65 +156,109 @@ pub enum Found {
     },
 }
 
-/// Reads all bytes at `path` (recorded form) and compares them with the version's. Never from a
-/// cache.
+/// Reads all bytes at `path` (recorded form) and compares their SHA-256 with the version's. Never from
+/// a cache.
 pub fn compare(
     reader: &Reader<'_>,
     version: &VersionRow,
     path: &str,
     observer: &dyn Observer,
 ) -> Result<Found, FingerprintError> {
-    let absolute = reader.layout().absolute(path);
+    Ok(compare_bytes(reader, version, path, false, observer)?.0)
+}
+
+/// As [`compare`], and takes the BLAKE3 of the same bytes in the same pass.
+pub(crate) fn compare_to_serve(
+    reader: &Reader<'_>,
+    version: &VersionRow,
+    path: &str,
+    observer: &dyn Observer,
+) -> Result<(Found, Option<Blake3>), FingerprintError> {
+    compare_bytes(reader, version, path, true, observer)
+}
+
+/// As [`compare`], by the BLAKE3 that was taken when these bytes were last found to be the version's,
+/// which all cores compute. Whether and how other bytes differ is for SHA-256 to say.
+pub(crate) fn compare_served(
+    reader: &Reader<'_>,
+    version: &VersionRow,
+    path: &str,
+    taken: &Blake3,
+    observer: &dyn Observer,
+) -> Result<(Found, Algorithm), FingerprintError> {
     let own = |bytes: &[u8]| is_own_metadata(reader, path, bytes);
     let manifest = match version.kind {
         Kind::Directory => objects::manifest(reader.layout(), &version.sha256).ok(),
         Kind::File => None,
     };
-    let exclude = manifest.as_ref().map(|manifest| manifest.excludes.clone()).unwrap_or_default();
-    if version.kind == Kind::File {
-        return compare_file(version, &absolute, observer);
+    // Without the manifest nobody knows what was left out of the directory.
+    if version.kind == Kind::File || manifest.is_some() {
+        let exclude = manifest.map(|manifest| manifest.excludes).unwrap_or_default();
+        let absolute = reader.layout().absolute(path);
+        let input = Input { exclude, own_file: Some(&own), ..Input::new(absolute) };
+        match fingerprint::blake3(&input, version.kind, observer) {
+            Ok(found) if found == Some(*taken) => return Ok((Found::Same, Algorithm::Blake3)),
+            Err(error @ FingerprintError::Changed { .. }) => return Err(error),
+            Err(error @ FingerprintError::File(FileError::Interrupted)) => return Err(error),
+            Ok(_) | Err(_) => {}
+        }
     }
-    let input = Input { exclude, own_file: Some(&own), ..Input::new(absolute) };
+    Ok((compare(reader, version, path, observer)?, Algorithm::Sha256))
+}
+
+fn compare_bytes(
+    reader: &Reader<'_>,
+    version: &VersionRow,
+    path: &str,
+    blake3: bool,
+    observer: &dyn Observer,
+) -> Result<(Found, Option<Blake3>), FingerprintError> {
+    let absolute = reader.layout().absolute(path);
+    if version.kind == Kind::File {
+        return compare_file(version, &absolute, blake3, observer);
+    }
+    let other = |sha256, detail| Ok((Found::Other { sha256, detail }, None));
+    let own = |bytes: &[u8]| is_own_metadata(reader, path, bytes);
+    let manifest = objects::manifest(reader.layout(), &version.sha256).ok();
+    let exclude = manifest.as_ref().map(|manifest| manifest.excludes.clone()).unwrap_or_default();
+    let input = Input { exclude, own_file: Some(&own), blake3, ..Input::new(absolute) };
     let found = match fingerprint::fingerprint(&[input], observer) {
         Ok(mut found) => found.remove(0),
-        Err(FingerprintError::File(error)) if error.is_not_found() => return Ok(Found::Missing),
-        Err(FingerprintError::Directory { path, problem }) => {
-            let detail = format!("{}: {problem}", path.display());
-            return Ok(Found::Other { sha256: None, detail });
+        Err(FingerprintError::File(error)) if error.is_not_found() => {
+            return Ok((Found::Missing, None));
         }
-        Err(other) => return Err(other),
+        Err(FingerprintError::Directory { path, problem }) => {
+            return other(None, format!("{}: {problem}", path.display()));
+        }
+        Err(error) => return Err(error),
     };
     if (found.kind, found.sha256) == (version.kind, version.sha256) {
-        return Ok(Found::Same);
+        return Ok((Found::Same, found.blake3));
     }
     let detail = match (&manifest, &found.manifest) {
         (Some(expected), Some(found)) => describe(&expected.differences(found)),
         (_, None) => "it is a file, not a directory".to_owned(),
         (None, _) => digests(&version.sha256, &found.sha256),
     };
-    Ok(Found::Other { sha256: Some(found.sha256), detail })
+    other(Some(found.sha256), detail)
 }
 
 fn compare_file(
     version: &VersionRow,
     absolute: &Path,
+    blake3: bool,
     observer: &dyn Observer,
-) -> Result<Found, FingerprintError> {
+) -> Result<(Found, Option<Blake3>), FingerprintError> {
+    let other = |sha256, detail| Ok((Found::Other { sha256, detail }, None));
     if absolute.is_dir() {
-        let detail = "it is a directory, not a file".to_owned();
-        return Ok(Found::Other { sha256: None, detail });
+        return other(None, "it is a directory, not a file".to_owned());
     }
-    match fingerprint::hash_file(absolute, observer) {
-        Ok(found) if found.sha256 == version.sha256 => Ok(Found::Same),
-        Ok(found) => Ok(Found::Other {
-            sha256: Some(found.sha256),
-            detail: digests(&version.sha256, &found.sha256),
-        }),
-        Err(FingerprintError::File(error)) if error.is_not_found() => Ok(Found::Missing),
-        Err(FingerprintError::NotRegular { what, .. }) => {
-            Ok(Found::Other { sha256: None, detail: format!("it is {what}") })
-        }
-        Err(other) => Err(other),
+    match fingerprint::hash_file_and(absolute, blake3, observer) {
+        Ok((found, blake3)) if found.sha256 == version.sha256 => Ok((Found::Same, blake3)),
+        Ok((found, _)) => other(Some(found.sha256), digests(&version.sha256, &found.sha256)),
+        Err(FingerprintError::File(error)) if error.is_not_found() => Ok((Found::Missing, None)),
+        Err(FingerprintError::NotRegular { what, .. }) => other(None, format!("it is {what}")),
+        Err(error) => Err(error),
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use crate::context::{Context, Step};
-use crate::digest::{Kind, Sha256};
+use crate::digest::{Blake3, Kind, Sha256};
 use crate::files::{self, FileError, Temporary};
 use crate::fingerprint::{self, Copies, FingerprintError, Input, Manifest};
 use crate::layout::Layout;
@@ -142,7 +142,7 @@ pub fn verify(
     context: &Context<'_>,
 ) -> Result<(), ObjectError> {
     let parts = parts(layout, kind, sha256)?;
-    let inputs = inputs(layout, &parts, false)?;
+    let inputs = inputs(layout, &parts, None)?;
     let found = fingerprint::fingerprint(&inputs, context.observer)?;
     for ((_, expected), found) in parts.iter().zip(&found) {
         if found.sha256 != *expected {
@@ -155,15 +155,16 @@ pub fn verify(
 fn inputs(
     layout: &Layout,
     parts: &[(String, Sha256)],
-    keep: bool,
+    copied: Option<Mode>,
 ) -> Result<Vec<Input<'static>>, ObjectError> {
+    let (keep, blake3) = (copied.is_some(), copied == Some(Mode::ReadOnly));
     let mut inputs = Vec::new();
     for (_, sha256) in parts {
         let path = layout.object(sha256);
         if !path.is_file() {
             return Err(ObjectError::Missing(*sha256));
         }
-        inputs.push(Input { keep, ..Input::new(path) });
+        inputs.push(Input { keep, blake3, ..Input::new(path) });
     }
     Ok(inputs)
 }
@@ -179,6 +180,8 @@ pub enum Mode {
 
 /// Makes a copy (or a clone, never a hard link) of a stored artifact at `target`, which appears
 /// whole. What is at `target` is replaced if `replace` is set, and is an error otherwise.
+///
+/// Gives the BLAKE3 of a copy to be served, taken in the pass that makes and verifies it.
 pub fn materialise(
     layout: &Layout,
     kind: Kind,
@@ -187,9 +190,9 @@ pub fn materialise(
     mode: Mode,
     replace: bool,
     context: &Context<'_>,
-) -> Result<(), ObjectError> {
+) -> Result<Option<Blake3>, ObjectError> {
     let parts = parts(layout, kind, sha256)?;
-    let inputs = inputs(layout, &parts, true)?;
+    let inputs = inputs(layout, &parts, Some(mode))?;
     files::create_folder(files::parent(target))?;
     // Built beside the target when that is outside the registry: a rename must not cross devices.
     let name = format!(".lineage-checkout-{}", context.random_hex());
@@ -200,23 +203,30 @@ pub fn materialise(
     };
     files::create_folder(&building)?;
     let built = build(&building, &parts, &inputs, mode, context)
-        .and_then(|()| swap(&building, target, kind, replace));
+        .and_then(|read| swap(&building, target, kind, replace).map(|()| read));
     let _ = fs::remove_dir_all(&building);
-    built?;
+    let read = built?;
     context.observer.step(Step::CheckoutPlaced);
-    Ok(())
+    let mut read =
+        parts.iter().zip(read).map(|((path, _), (size, blake3))| (&**path, size, blake3));
+    Ok(match kind {
+        Kind::File => read.next().and_then(|(_, _, blake3)| blake3),
+        Kind::Directory => fingerprint::of_files(read),
+    })
 }
 
+/// The copy, at `content` in a folder. Gives the size in bytes and, where it was taken, the BLAKE3 of each part.
 fn build(
     building: &Path,
     parts: &[(String, Sha256)],
     inputs: &[Input<'_>],
     mode: Mode,
     context: &Context<'_>,
-) -> Result<(), ObjectError> {
+) -> Result<Vec<(u64, Option<Blake3>)>, ObjectError> {
     let random = || context.random_hex();
     let copies = Copies::new(building, &random, mode == Mode::ReadOnly);
     let found = fingerprint::fingerprint_keeping(inputs, Some(&copies), None, context.observer)?;
+    let read = found.iter().map(|found| (found.size_bytes, found.blake3)).collect();
     let content = building.join("content");
     let mut folders = BTreeSet::new();
     for ((path, expected), found) in parts.iter().zip(found) {
@@ -245,7 +255,7 @@ fn build(
         }
     }
     folders.iter().try_for_each(|folder| files::sync_folder(folder))?;
-    Ok(())
+    Ok(read)
 }
 
 fn swap(building: &Path, target: &Path, kind: Kind, replace: bool) -> Result<(), ObjectError> {

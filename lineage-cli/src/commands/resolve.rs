@@ -2,7 +2,7 @@
 
 use lineage_core::context::Observer;
 use lineage_core::names::{ModelName, PointerName, Reference, Selector};
-use lineage_core::pointer::{Resolved, resolve, resolve_then, resolve_version};
+use lineage_core::pointer::{Answer, Check, Resolved, resolve, resolve_then, resolve_version};
 use lineage_core::settings::Settings;
 use lineage_core::store::{Past, Reader};
 
@@ -15,6 +15,8 @@ use crate::settings;
 ///
 /// Writes nothing. Exit code 4 when the bytes are not those that were approved. The path is
 /// relative to the working directory when it lies below it, else absolute. With --at nothing is read.
+/// The bytes of a pointer are compared by the BLAKE3 that was taken when they were verified by SHA-256
+/// and the pointer moved to them, on all cores; those of a version by SHA-256.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  \
     lineage resolve fraud                    # what is live at prod\n  \
@@ -28,6 +30,9 @@ pub(crate) struct ResolveArgs {
     /// Do not read the bytes
     #[arg(long)]
     no_verify: bool,
+    /// Compare the bytes of a pointer by SHA-256 too
+    #[arg(long, conflicts_with_all = ["no_verify", "at"])]
+    sha256: bool,
     #[command(flatten)]
     at: AtArg,
 }
@@ -44,7 +49,7 @@ pub(crate) fn run(
             Ok((found, registry.layout().clone()))
         })?;
     found.path = settings::openable(&layout, &found.path);
-    if found.then.is_some() {
+    if matches!(found.answer, Answer::Then(_)) {
         output.remark("this was live then; the bytes at its path now were not read");
     }
     output.result("lineage.resolve/1", &found, &found.path, || found.path.clone())
@@ -56,14 +61,18 @@ fn answer(
     settings: &Settings,
     observer: &dyn Observer,
 ) -> Result<Resolved, CliError> {
-    let verify = !args.no_verify;
+    let check = match (args.no_verify, args.sha256) {
+        (true, _) => Check::No,
+        (false, true) => Check::Sha256,
+        (false, false) => Check::Quickest,
+    };
     let Some(moment) = args.at.at else {
         if args.target.contains('@') {
             let reference: Reference = args.target.parse()?;
-            return Ok(resolve_version(reader, settings, &reference, verify, observer)?);
+            return Ok(resolve_version(reader, settings, &reference, check, observer)?);
         }
         let model: ModelName = args.target.parse()?;
-        return Ok(resolve(reader, &model, &PointerName::prod(), verify, observer)?);
+        return Ok(resolve(reader, &model, &PointerName::prod(), check, observer)?);
     };
     let reference = match args.target.contains('@') {
         true => args.target.parse()?,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::{Kind, Sha256};
+use crate::digest::{Blake3, Kind, Sha256};
 use crate::names::{ModelName, PointerName};
 
 /// Which verb moved a pointer.
@@ -55,6 +55,10 @@ pub struct Served {
     pub kind: Kind,
     /// What the bytes at `path` hashed to.
     pub sha256: Sha256,
+    /// Their BLAKE3 (`docs/formats/fingerprint.md`, What is served); none in entries of versions that
+    /// took none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blake3: Option<Blake3>,
 }
 
 /// A file from outside that was knowingly overwritten.

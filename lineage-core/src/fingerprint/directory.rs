@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::file::{DirectoryProblem, FingerprintError, Read, special};
-use super::{Fingerprint, Input};
+use super::{Fingerprint, Input, served};
 use crate::digest::{Kind, Sha256};
 use crate::files::FileError;
 
@@ -150,7 +150,7 @@ impl Manifest {
 }
 
 /// Control characters, `\` and `%` as `%XX`; `%` too, or two names could share one line.
-fn encode(text: &str) -> String {
+pub(super) fn encode(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         if character.is_control() || matches!(character, '\\' | '%' | '\u{2028}' | '\u{2029}') {
@@ -189,6 +189,8 @@ pub(super) struct Walk {
 pub(super) struct Found {
     pub(super) absolute: PathBuf,
     pub(super) relative: String,
+    /// As many bytes as it had when it was listed.
+    pub(super) size_bytes: u64,
 }
 
 impl Found {
@@ -265,18 +267,18 @@ impl Walker<'_> {
                 self.folder(&path, &relative)?;
                 continue;
             }
-            if kind.is_symlink() {
-                self.check_link(&path)?;
+            let metadata = if kind.is_symlink() {
+                self.check_link(&path)?
             } else {
-                let metadata = entry.metadata().map_err(FileError::io("inspect", &path))?;
-                if let Some(what) = special(&metadata) {
-                    return Err(problem(&path, DirectoryProblem::Special(what)));
-                }
+                entry.metadata().map_err(FileError::io("inspect", &path))?
+            };
+            if let Some(what) = special(&metadata) {
+                return Err(problem(&path, DirectoryProblem::Special(what)));
             }
             if relative == METADATA_NAME && self.is_own(&path)? {
                 continue;
             }
-            self.files.push(Found { absolute: path, relative });
+            self.files.push(Found { absolute: path, relative, size_bytes: metadata.len() });
         }
         if entries == 0 {
             return Err(problem(folder, DirectoryProblem::Empty));
@@ -285,7 +287,7 @@ impl Walker<'_> {
     }
 
     /// A symlink may only lead to a regular file inside the directory, by a relative path.
-    fn check_link(&self, path: &Path) -> Result<(), FingerprintError> {
+    fn check_link(&self, path: &Path) -> Result<fs::Metadata, FingerprintError> {
         let target = fs::read_link(path).map_err(FileError::io("read", path))?;
         let inside = fs::canonicalize(path).is_ok_and(|real| real.starts_with(self.root));
         if target.is_absolute() || !inside {
@@ -295,10 +297,7 @@ impl Walker<'_> {
         if metadata.is_dir() {
             return Err(problem(path, DirectoryProblem::LinkToDirectory));
         }
-        match special(&metadata) {
-            Some(what) => Err(problem(path, DirectoryProblem::Special(what))),
-            None => Ok(()),
-        }
+        Ok(metadata)
     }
 
     fn is_own(&self, path: &Path) -> Result<bool, FingerprintError> {
@@ -316,6 +315,7 @@ impl Walker<'_> {
 pub(super) fn assemble(walk: Walk, read: &mut impl Iterator<Item = Read>) -> Option<Fingerprint> {
     let mut manifest = Manifest { excludes: walk.excludes, files: Vec::new() };
     let (mut stand_ins, mut kept, mut inspected) = (Vec::new(), Vec::new(), Vec::new());
+    let mut blake3s = Vec::new();
     let mut from_cache = false;
     for found in walk.files {
         let read = read.next()?;
@@ -324,11 +324,15 @@ pub(super) fn assemble(walk: Walk, read: &mut impl Iterator<Item = Read>) -> Opt
         stand_ins.extend(read.stand_in.map(|stand_in| (found.relative.clone(), stand_in)));
         kept.extend(read.kept.map(|temporary| (sha256, temporary)));
         inspected.extend(read.inspected);
+        blake3s.push(read.blake3);
         let size_bytes = read.fingerprint.size_bytes;
         manifest.files.push(ManifestFile { path: found.relative, sha256, size_bytes });
     }
+    let named = manifest.files.iter().zip(blake3s);
+    let named = named.map(|(file, blake3)| (file.path.as_str(), file.size_bytes, blake3));
     Some(Fingerprint {
         kind: Kind::Directory,
+        blake3: served::of_files(named),
         sha256: manifest.sha256(),
         size_bytes: manifest.size_bytes(),
         manifest: Some(manifest),

@@ -8,7 +8,7 @@ use super::content::ContentError;
 use super::reading::Stat;
 use super::readings::FileState;
 use super::stand_in::StandIn;
-use crate::digest::{Kind, Sha256};
+use crate::digest::{Blake3, Kind, Sha256};
 use crate::files::{FileError, Temporary};
 use crate::inspect::{InspectError, Inspection};
 
@@ -116,6 +116,8 @@ pub(super) struct Task<'r, 'a> {
 #[derive(Clone, Copy)]
 pub(super) enum Beside<'r, 'a> {
     Nothing,
+    /// BLAKE3 is taken too, by whoever reads.
+    Blake3,
     /// Its rows are read by all cores.
     Rows,
     /// Its rows are read, and whoever hashes them may take its bytes along.
@@ -125,6 +127,7 @@ pub(super) enum Beside<'r, 'a> {
 /// What reading a file gave.
 pub(super) struct Read {
     pub(super) fingerprint: FileFingerprint,
+    pub(super) blake3: Option<Blake3>,
     pub(super) stat: Stat,
     pub(super) stand_in: Option<StandIn>,
     pub(super) from_cache: bool,

@@ -14,6 +14,7 @@ mod pass;
 mod reading;
 mod readings;
 mod rows;
+mod served;
 mod stand_in;
 mod text;
 mod unordered;
@@ -30,6 +31,7 @@ pub use stand_in::StandIn;
 pub use unordered::fingerprint_unordered;
 
 pub(crate) use copies::Copies;
+pub(crate) use served::{blake3, of_files};
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,7 +41,7 @@ use crate::arrow::array::RecordBatchReader;
 use self::along::Along;
 use self::pass::Asked;
 use crate::context::Observer;
-use crate::digest::{Kind, Sha256};
+use crate::digest::{Blake3, Kind, Sha256};
 use crate::files::Temporary;
 use crate::inspect::{InspectError, Inspection};
 use crate::table::{self, TableDigest};
@@ -60,6 +62,8 @@ pub struct Input<'a> {
     /// The name under which a file is inspected, in the same pass; the files of a directory then are too,
     /// each under its own name.
     pub(crate) inspect_as: Option<String>,
+    /// Whether to take BLAKE3 too, in the same pass. Not for what is read as a table.
+    pub(crate) blake3: bool,
 }
 
 impl Input<'_> {
@@ -72,6 +76,7 @@ impl Input<'_> {
             table: None,
             keep: false,
             inspect_as: None,
+            blake3: false,
         }
     }
 }
@@ -96,6 +101,8 @@ pub struct Fingerprint {
     /// Files that only stand in for the real ones, with their paths relative to the directory
     /// (the empty path for a file itself).
     pub stand_ins: Vec<(String, StandIn)>,
+    /// Of the same bytes, where it was asked for (`docs/formats/fingerprint.md`, What is served).
+    pub(crate) blake3: Option<Blake3>,
     pub(crate) kept: Vec<(Sha256, Temporary)>,
     /// Of the file, or of each file of the manifest, if that was asked for.
     pub(crate) inspected: Vec<Result<Inspection, InspectError>>,
@@ -174,11 +181,20 @@ pub fn hash_file(
     path: &Path,
     observer: &dyn Observer,
 ) -> Result<FileFingerprint, FingerprintError> {
-    let (path, beside) = (path.to_owned(), file::Beside::Nothing);
-    let task = file::Task { path, keep: false, inspect_as: None, beside };
+    Ok(hash_file_and(path, false, observer)?.0)
+}
+
+/// As [`hash_file`], and takes BLAKE3 in the same pass where asked.
+pub(crate) fn hash_file_and(
+    path: &Path,
+    blake3: bool,
+    observer: &dyn Observer,
+) -> Result<(FileFingerprint, Option<Blake3>), FingerprintError> {
+    let beside = if blake3 { file::Beside::Blake3 } else { file::Beside::Nothing };
+    let task = file::Task { path: path.to_owned(), keep: false, inspect_as: None, beside };
     let asked = Asked { copies: None, readings: None, rows_are_read: &AtomicBool::new(false) };
-    let mut read = pass::read_all(&[task], &asked, observer)?;
-    Ok(read.remove(0).fingerprint)
+    let read = pass::read_all(&[task], &asked, observer)?.remove(0);
+    Ok((read.fingerprint, read.blake3))
 }
 
 /// As [`fingerprint`]; inputs that ask to be kept are copied (or cloned) through `copies`.
@@ -192,10 +208,11 @@ pub(crate) fn fingerprint_keeping(
     let mut walks = Vec::new();
     let alongs: Vec<_> = inputs.iter().map(|_| Along::new(observer)).collect();
     for (input, along) in inputs.iter().zip(&alongs) {
+        let bytes = if input.blake3 { file::Beside::Blake3 } else { file::Beside::Nothing };
         if file::kind_of(&input.path)? == Kind::Directory {
             let walk = directory::walk(input)?;
             let table = input.table.as_ref().is_some_and(|t| t.partitioning != Partitioning::None);
-            let beside = if table { file::Beside::Rows } else { file::Beside::Nothing };
+            let beside = if table { file::Beside::Rows } else { bytes };
             tasks.extend(walk.files.iter().map(|file| {
                 let inspect_as = input.inspect_as.as_ref().map(|_| file.name().to_owned());
                 file::Task { path: file.absolute.clone(), keep: input.keep, inspect_as, beside }
@@ -204,7 +221,7 @@ pub(crate) fn fingerprint_keeping(
         } else {
             let format = input.table.as_ref().and_then(|_| TableFormat::of_path(&input.path));
             let beside = match format {
-                None => file::Beside::Nothing,
+                None => bytes,
                 Some((TableFormat::Parquet, _)) => file::Beside::RowsAlong(along),
                 Some(_) => file::Beside::Rows,
             };
@@ -317,6 +334,7 @@ fn single(
     }
     Ok(Fingerprint {
         kind: Kind::File,
+        blake3: read.blake3,
         sha256,
         size_bytes: read.fingerprint.size_bytes,
         manifest: None,

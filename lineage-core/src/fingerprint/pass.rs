@@ -12,6 +12,7 @@ use super::reading::{Opened, stat};
 use super::readings::{FileState, Readings};
 use super::stand_in::STAND_IN_BYTES_MAX;
 use crate::context::Observer;
+use crate::digest::Blake3Hasher;
 use crate::files::{PageBuffer, Temporary};
 use crate::inspect;
 
@@ -175,7 +176,10 @@ impl<'a> Pass<'_, '_, 'a> {
     }
 
     fn open(&self, task: &Task<'_, '_>) -> Result<Opened<'a>, FingerprintError> {
-        Opened::new(&task.path, self.copies.filter(|_| task.keep), self.observer)
+        let copies = self.copies.filter(|_| task.keep);
+        let mut opened = Opened::new(&task.path, copies, self.observer)?;
+        opened.reading.blake3 = matches!(task.beside, Beside::Blake3).then(Blake3Hasher::new);
+        Ok(opened)
     }
 
     /// Reads files to their ends. `None` for what changed meanwhile.
@@ -283,6 +287,7 @@ fn known(task: &Task<'_, '_>, readings: &dyn Readings) -> Option<Read> {
     let sha256 = readings.digest(&FileState::of(&metadata)?)?;
     Some(Read {
         fingerprint: FileFingerprint { sha256, size_bytes: metadata.len() },
+        blake3: None,
         stat: stat(&metadata),
         stand_in: None,
         from_cache: true,

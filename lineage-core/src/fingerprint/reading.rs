@@ -9,7 +9,7 @@ use super::file::{FileFingerprint, FingerprintError, Read, special};
 use super::readings::FileState;
 use super::stand_in::{STAND_IN_BYTES_MAX, StandIn};
 use crate::context::Observer;
-use crate::digest::Hasher;
+use crate::digest::{Blake3Hasher, Hasher};
 use crate::files::{self, FileError, Temporary};
 
 /// What must not change while a file is read.
@@ -26,6 +26,12 @@ pub(super) fn stat(metadata: &Metadata) -> Stat {
     #[cfg(not(unix))]
     let inode = 0;
     Stat { size_bytes: metadata.len(), modified: metadata.modified().ok(), inode }
+}
+
+/// Whether an open file is as it was before it was read, and still lies at its path.
+pub(super) fn unchanged(file: &File, path: &Path, before: &Stat) -> Result<bool, FileError> {
+    let now = file.metadata().map_err(FileError::io("inspect", path))?;
+    Ok(stat(&now) == *before && fs::metadata(path).is_ok_and(|now| stat(&now) == *before))
 }
 
 /// A file that was opened to be read, and to be kept if there is a place for copies.
@@ -79,7 +85,7 @@ impl<'a> Opened<'a> {
     /// What reading all of it gave; `None` when it changed meanwhile.
     pub(super) fn finish(self) -> Result<Option<Read>, FingerprintError> {
         let Opened { path, before, state, clone, reading } = self;
-        let Reading { file, mut copy, head, hasher, size_bytes, .. } = reading;
+        let Reading { file, mut copy, head, hasher, blake3, size_bytes, .. } = reading;
         if let Some(copy) = &mut copy {
             copy.close();
         }
@@ -87,16 +93,13 @@ impl<'a> Opened<'a> {
             Some((source, clone)) => (source, Some(clone)),
             None => (file, None),
         };
-        let now = source.metadata().map_err(FileError::io("inspect", &path))?;
-        let unchanged = size_bytes == before.size_bytes
-            && stat(&now) == before
-            && fs::metadata(&path).is_ok_and(|now| stat(&now) == before);
-        if !unchanged {
+        if size_bytes != before.size_bytes || !unchanged(&source, &path, &before)? {
             return Ok(None);
         }
         let is_short = size_bytes <= STAND_IN_BYTES_MAX as u64;
         Ok(Some(Read {
             fingerprint: FileFingerprint { sha256: hasher.finish(), size_bytes },
+            blake3: blake3.map(|hasher| hasher.finish()),
             stat: before,
             stand_in: if is_short { StandIn::detect(&head) } else { None },
             from_cache: false,
@@ -115,6 +118,8 @@ pub(super) struct Reading<'a> {
     /// The first bytes, as many as a stand-in may have.
     head: Vec<u8>,
     hasher: Hasher,
+    /// Where BLAKE3 is taken too.
+    pub(super) blake3: Option<Blake3Hasher>,
     size_bytes: u64,
     observer: &'a dyn Observer,
 }
@@ -134,13 +139,15 @@ impl<'a> Reading<'a> {
             copy,
             head: Vec::new(),
             hasher: Hasher::new(),
+            blake3: None,
             size_bytes: 0,
             observer,
         }
     }
 
     /// Reads the next bytes, at most as many as the buffer holds, none at the end, and copies them
-    /// where asked. To hash them is left to the caller.
+    /// and takes their BLAKE3 where asked. SHA-256 is left to the caller: it takes longer than all of this,
+    /// so that another thread does it at the same time.
     pub(super) fn next(&mut self, buffer: &mut [u8]) -> Result<usize, FingerprintError> {
         if self.observer.interrupted() {
             return Err(FileError::Interrupted.into());
@@ -154,6 +161,9 @@ impl<'a> Reading<'a> {
         let bytes = &buffer[..count];
         if let Some(copy) = &mut self.copy {
             copy.write(bytes)?;
+        }
+        if let Some(blake3) = &mut self.blake3 {
+            blake3.update(bytes);
         }
         if self.head.len() < STAND_IN_BYTES_MAX {
             let missing = STAND_IN_BYTES_MAX - self.head.len();
@@ -175,6 +185,6 @@ impl<'a> Reading<'a> {
     }
 }
 
-fn open(path: &Path) -> Result<File, FingerprintError> {
+pub(super) fn open(path: &Path) -> Result<File, FingerprintError> {
     Ok(files::open_to_read(path).map_err(FileError::io("read", path))?)
 }

@@ -234,13 +234,14 @@ fn read_edit(
     };
     let mut problem = format!("{path} does not exist");
     for (version, path) in &named {
-        match lookup::compare(reader, version, path, context.observer)? {
+        let (found, blake3) = lookup::compare_to_serve(reader, version, path, context.observer)?;
+        match found {
             Found::Same => {
                 check_choice(reader, request, version)?;
                 let from =
                     if *path == version.path { ServedFrom::Recorded } else { ServedFrom::Checkout };
-                let served =
-                    Served { path: path.clone(), from, kind: version.kind, sha256: version.sha256 };
+                let (path, kind, sha256) = (path.clone(), version.kind, version.sha256);
+                let served = Served { path, from, kind, sha256, blake3 };
                 return Ok(Edit { to: version.clone(), served, external });
             }
             Found::Missing => {}

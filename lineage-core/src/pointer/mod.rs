@@ -21,7 +21,8 @@ pub use error::{DriftedFile, PointerError, Refusal};
 pub use plan::{Change, changes};
 pub use promote::{Expectation, External, Plan, PromoteRequest, plan, promote};
 pub use resolve::{
-    Differs, ResolveError, Resolved, Then, Verified, resolve, resolve_then, resolve_version,
+    Answer, Check, Differs, ResolveError, Resolved, Then, Verified, resolve, resolve_then,
+    resolve_version,
 };
 pub use rollback::{RollbackRequest, rollback};
 pub use serve::{Checkout, checkout};

@@ -3,13 +3,24 @@
 use serde::Serialize;
 
 use crate::context::{Observer, Step, Timestamp};
-use crate::digest::{Kind, Sha256};
+use crate::digest::{Algorithm, Blake3, Kind, Sha256};
 use crate::fingerprint::FingerprintError;
 use crate::lookup::{self, Found, LookupError, Person};
 use crate::names::{ModelName, PointerName, Reference, Selector, version_reference};
 use crate::pointer_file::pointer_reference;
 use crate::settings::{ServeFrom, Settings};
-use crate::store::{At, Past, Reader, StoreError, VersionRow};
+use crate::store::{At, Past, PointerRow, Reader, StoreError, VersionRow};
+
+/// How the bytes are to be checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Check {
+    /// By whatever is quickest: the BLAKE3 that was taken when the pointer moved, else SHA-256.
+    Quickest,
+    /// By SHA-256, the identity of the version.
+    Sha256,
+    /// Not at all: nothing is read.
+    No,
+}
 
 /// How far an answer was checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -38,9 +49,22 @@ pub struct Resolved {
     pub sha256: Sha256,
     /// Whether they were read.
     pub verified: Verified,
-    /// Of an answer for the past: when that was, and who had made it so.
+    /// What only an answer for the present, or for the past, has.
     #[serde(flatten)]
-    pub then: Option<Then>,
+    pub answer: Answer,
+}
+
+/// An answer for the present or for the past.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// What is live.
+    Now {
+        /// By which digest the bytes were compared; none when nothing was read.
+        by: Option<Algorithm>,
+    },
+    /// What was live. Nothing is read.
+    Then(Then),
 }
 
 /// What belongs to an answer for the past.
@@ -96,12 +120,12 @@ pub fn resolve(
     reader: &Reader<'_>,
     model: &ModelName,
     pointer: &PointerName,
-    verify: bool,
+    check: Check,
     observer: &dyn Observer,
 ) -> Result<Resolved, ResolveError> {
     let row = reader.pointer(model, pointer)?;
-    let live = row.as_ref().and_then(|row| row.version.zip(row.served_path.clone()));
-    let Some((number, path)) = live else {
+    let live = row.and_then(|row| Some((row.version?, row.served_path.clone()?, row)));
+    let Some((number, path, row)) = live else {
         lookup::known_model(reader, model)?;
         let reference = pointer_reference(model, pointer);
         return Err(LookupError::NothingLive { reference, model: model.clone() }.into());
@@ -112,12 +136,29 @@ pub fn resolve(
         None => lookup::version(reader, &reference)?,
     };
     observer.step(Step::LookedUp);
-    if verify {
+    if check != Check::No {
         reader.confirm()?;
-        let found = lookup::compare(reader, &version, &path, observer)?;
-        check(found, &version, Some(pointer), &path)?;
     }
-    Ok(resolved(&version, Some(pointer), path, verify))
+    let by = match (check, taken_digest(&row)) {
+        (Check::No, _) => None,
+        (Check::Quickest, Some(taken)) => {
+            let (found, by) = lookup::compare_served(reader, &version, &path, &taken, observer)?;
+            same(found, &version, Some(pointer), &path)?;
+            Some(by)
+        }
+        (Check::Quickest | Check::Sha256, _) => {
+            let found = lookup::compare(reader, &version, &path, observer)?;
+            same(found, &version, Some(pointer), &path)?;
+            Some(Algorithm::Sha256)
+        }
+    };
+    Ok(resolved(&version, Some(pointer), path, by))
+}
+
+/// The digest that stands for SHA-256 when the bytes of a pointer are checked. Whatever forbids that for
+/// a pointer is decided here.
+fn taken_digest(row: &PointerRow) -> Option<Blake3> {
+    row.served_blake3
 }
 
 /// What was live at a pointer, or which version was meant, when `past` was the present. Nothing is read:
@@ -131,9 +172,9 @@ pub fn resolve_then(
     let reader = past.reader();
     let found = match &reference.selector {
         Selector::Name(name) if name == PointerName::prod().as_str() => {
-            resolve(&reader, &reference.model, &PointerName::prod(), false, observer)?
+            resolve(&reader, &reference.model, &PointerName::prod(), Check::No, observer)?
         }
-        _ => resolve_version(&reader, settings, reference, false, observer)?,
+        _ => resolve_version(&reader, settings, reference, Check::No, observer)?,
     };
     let pointer = found.pointer.as_deref().and_then(|name| name.parse().ok());
     let row = match pointer {
@@ -142,40 +183,41 @@ pub fn resolve_then(
     };
     let by = row.as_ref().map(|row| lookup::person(&reader, &row.person)).transpose()?;
     let then = Then { at: past.at, since: row.map(|row| row.since), by };
-    Ok(Resolved { then: Some(then), ..found })
+    Ok(Resolved { answer: Answer::Then(then), ..found })
 }
 
-/// Where the bytes of a version are: at the path where it was recorded, else in a checkout.
+/// Where the bytes of a version are: at the path where it was recorded, else in a checkout. They are
+/// checked by SHA-256, unless the reference names a pointer.
 pub fn resolve_version(
     reader: &Reader<'_>,
     settings: &Settings,
     reference: &Reference,
-    verify: bool,
+    check: Check,
     observer: &dyn Observer,
 ) -> Result<Resolved, ResolveError> {
     if let Selector::Name(name) = &reference.selector
         && let Ok(pointer) = name.parse()
         && reader.pointer(&reference.model, &pointer)?.is_some()
     {
-        return resolve(reader, &reference.model, &pointer, verify, observer);
+        return resolve(reader, &reference.model, &pointer, check, observer);
     }
     let version = lookup::version(reader, reference)?;
     let mut paths = vec![version.path.clone(), lookup::checkout_path(reader.layout(), &version)];
     if settings.serve_from(&version.model) == ServeFrom::Checkout {
         paths.reverse();
     }
-    if !verify {
+    if check == Check::No {
         let there = paths.iter().find(|path| reader.layout().absolute(path).exists());
         let path = there.unwrap_or(&paths[0]).clone();
-        return Ok(resolved(&version, None, path, false));
+        return Ok(resolved(&version, None, path, None));
     }
     observer.step(Step::LookedUp);
     reader.confirm()?;
     let mut first_problem = None;
     for path in paths {
         let found = lookup::compare(reader, &version, &path, observer)?;
-        match check(found, &version, None, &path) {
-            Ok(()) => return Ok(resolved(&version, None, path, true)),
+        match same(found, &version, None, &path) {
+            Ok(()) => return Ok(resolved(&version, None, path, Some(Algorithm::Sha256))),
             Err(problem) => first_problem = first_problem.or(Some(problem)),
         }
     }
@@ -192,7 +234,7 @@ fn resolved(
     version: &VersionRow,
     pointer: Option<&PointerName>,
     path: String,
-    verify: bool,
+    by: Option<Algorithm>,
 ) -> Resolved {
     Resolved {
         model: version.model.to_string(),
@@ -201,12 +243,13 @@ fn resolved(
         path,
         kind: version.kind,
         sha256: version.sha256,
-        verified: if verify { Verified::Bytes } else { Verified::No },
-        then: None,
+        verified: if by.is_some() { Verified::Bytes } else { Verified::No },
+        answer: Answer::Now { by },
     }
 }
 
-fn check(
+/// An error unless the bytes were found to be the version's.
+fn same(
     found: Found,
     version: &VersionRow,
     pointer: Option<&PointerName>,

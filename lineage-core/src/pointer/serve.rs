@@ -31,24 +31,26 @@ pub(crate) fn serve(
     dry_run: bool,
     context: &Context<'_>,
 ) -> Result<Result<Served, Lost>, PointerError> {
-    let served =
-        |path: String, from| Served { path, from, kind: version.kind, sha256: version.sha256 };
+    let served = |path: String, from, blake3| {
+        let (kind, sha256) = (version.kind, version.sha256);
+        Ok(Ok(Served { path, from, kind, sha256, blake3 }))
+    };
+    let compare = |path: &str| lookup::compare_to_serve(reader, version, path, context.observer);
     let mut at_path = format!("{} is not served, as lineage.toml says", version.path);
     if settings.serve_from(&version.model) == ServeFrom::Recorded {
-        at_path = match lookup::compare(reader, version, &version.path, context.observer)? {
-            Found::Same => {
+        at_path = match compare(&version.path)? {
+            (Found::Same, blake3) => {
                 context.observer.step(Step::ServedVerified);
-                return Ok(Ok(served(version.path.clone(), ServedFrom::Recorded)));
+                return served(version.path.clone(), ServedFrom::Recorded, blake3);
             }
-            Found::Missing => format!("{} does not exist", version.path),
-            Found::Other { detail, .. } => format!("{} differs: {detail}", version.path),
+            (Found::Missing, _) => format!("{} does not exist", version.path),
+            (Found::Other { detail, .. }, _) => format!("{} differs: {detail}", version.path),
         };
     }
     let path = lookup::checkout_path(reader.layout(), version);
-    let checked_out = lookup::compare(reader, version, &path, context.observer)?;
-    if checked_out == Found::Same {
+    if let (Found::Same, blake3) = compare(&path)? {
         context.observer.step(Step::ServedVerified);
-        return Ok(Ok(served(path, ServedFrom::Checkout)));
+        return served(path, ServedFrom::Checkout, blake3);
     }
     if !version.stored {
         let in_store = "it was recorded with --no-store".to_owned();
@@ -57,15 +59,15 @@ pub(crate) fn serve(
     let layout = reader.layout();
     let (kind, sha256) = (version.kind, &version.sha256);
     let made = if dry_run {
-        objects::verify(layout, kind, sha256, context)
+        objects::verify(layout, kind, sha256, context).map(|()| None)
     } else {
         let target = layout.absolute(&path);
         objects::materialise(layout, kind, sha256, &target, Mode::ReadOnly, true, context)
     };
     match made {
-        Ok(()) => {
+        Ok(blake3) => {
             context.observer.step(Step::ServedVerified);
-            Ok(Ok(served(path, ServedFrom::Checkout)))
+            served(path, ServedFrom::Checkout, blake3)
         }
         Err(error @ (ObjectError::Missing(_) | ObjectError::Damaged(_))) => {
             Ok(Err(Lost { at_path, in_store: error.to_string() }))

@@ -211,6 +211,7 @@ pub(crate) fn gather(
                 table: None,
                 keep: request.store && !request.dry_run,
                 inspect_as: artifact_path.as_deref().map(inspection::name),
+                blake3: false,
             });
         }
         for path in &paths {

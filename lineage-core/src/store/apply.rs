@@ -451,18 +451,20 @@ impl Tables<'_> {
             )?;
         }
         self.run(
-            "INSERT INTO pointer (model, pointer, version, served_path, served_from, seq, since, \
-             person, rolled_back_from) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
+            "INSERT INTO pointer (model, pointer, version, served_path, served_from, served_blake3, \
+             seq, since, person, rolled_back_from) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
              ON CONFLICT (model, pointer) DO UPDATE SET version = excluded.version, \
              served_path = excluded.served_path, served_from = excluded.served_from, \
-             seq = excluded.seq, since = excluded.since, person = excluded.person, \
-             rolled_back_from = excluded.rolled_back_from",
+             served_blake3 = excluded.served_blake3, seq = excluded.seq, since = excluded.since, \
+             person = excluded.person, rolled_back_from = excluded.rolled_back_from",
             params![
                 change.model,
                 change.pointer,
                 change.to.map(int),
                 change.served.map(|served| served.path.as_str()),
                 change.served.map(|served| served.from.as_str()),
+                change.served.and_then(|served| served.blake3).map(|blake3| blake3.to_string()),
                 int(self.entry.seq),
                 self.entry.time.to_string(),
                 self.entry.actor.id,

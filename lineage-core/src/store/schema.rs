@@ -18,7 +18,7 @@ pub(super) const PROJECTIONS: &str = include_str!("../../schema/projections.sql"
 pub const LOG_SCHEMA: i64 = MIGRATIONS.len() as i64;
 
 /// The number of the projections' present shape; raised with every change to it.
-pub const PROJECTION_SCHEMA: i64 = 7;
+pub const PROJECTION_SCHEMA: i64 = 8;
 
 /// Tables that are not made from the log.
 const LOG_TABLES: [&str; 3] = ["event", "person_opening", "owed_file"];

@@ -3,8 +3,9 @@
 use rusqlite::{Row, params};
 
 use super::super::error::StoreError;
-use super::{Reader, int, optional_unsigned, parsed, plain, unsigned};
+use super::{Reader, int, optional_parsed, optional_unsigned, parsed, plain, unsigned};
 use crate::context::Timestamp;
+use crate::digest::Blake3;
 use crate::names::{ModelName, PointerName};
 
 /// Where a pointer stands.
@@ -20,6 +21,8 @@ pub struct PointerRow {
     pub served_path: Option<String>,
     /// `recorded` or `checkout`.
     pub served_from: Option<String>,
+    /// The BLAKE3 of the bytes there when it was set; none when none was taken.
+    pub served_blake3: Option<Blake3>,
     /// The entry that set it.
     pub seq: u64,
     /// When.
@@ -62,8 +65,8 @@ pub struct HistoryRow {
     pub person: String,
 }
 
-const SELECT_POINTER: &str = "SELECT model, pointer, version, served_path, served_from, seq, since, \
-    person, rolled_back_from FROM pointer";
+const SELECT_POINTER: &str = "SELECT model, pointer, version, served_path, served_from, \
+    served_blake3, seq, since, person, rolled_back_from FROM pointer";
 
 fn pointer(row: &Row<'_>) -> rusqlite::Result<PointerRow> {
     Ok(PointerRow {
@@ -72,6 +75,7 @@ fn pointer(row: &Row<'_>) -> rusqlite::Result<PointerRow> {
         version: optional_unsigned(row, "version")?,
         served_path: plain(row, "served_path")?,
         served_from: plain(row, "served_from")?,
+        served_blake3: optional_parsed(row, "served_blake3")?,
         seq: unsigned(row, "seq")?,
         since: parsed(row, "since")?,
         person: plain(row, "person")?,
