@@ -114,7 +114,7 @@ fn status_shows_what_is_live_since_when_by_whom_and_the_way_back() {
     insta::assert_snapshot!(env.run(&["status"]), @"
     fraud      newest version 3
       prod  2  v2/model.bin      since 2026-03-01 00:07:00Z  by Test Person  rollback → 1
-    log: 9 entries, head a3669752d8ce
+    log: 9 entries, head 560b07c807aa
     ");
     let status = env.json(&["status", "fraud"], "lineage.status/1");
     let pointer = &status["models"][0]["pointers"][0];

@@ -205,7 +205,7 @@ fn an_edited_file_is_drift_and_is_never_overwritten() {
     fraud      newest version 2
       prod  1  models/v1/model.bin  since 2026-03-01 00:03:00Z  by Test Person  nothing to roll back to
     other      no version yet
-    log: 6 entries, head 7a7f991d9610
+    log: 6 entries, head 9ffd0d277648
     ------- stderr -------
     warning: models/PROD.txt, the file of fraud@prod, was not written by lineage: it says models/v2/model.bin, which is fraud@2
     hint: `lineage promote fraud --accept-external` takes it as the truth, --overwrite-external writes over it

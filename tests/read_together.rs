@@ -130,7 +130,8 @@ fn what_was_read_together_is_kept_byte_by_byte_and_read_only() {
         assert_eq!(kept["metadata"]["datasets"][0]["table"]["rows"], 400_000);
         env.run(&["checkout", reference, &format!("out-{artifact}")]).ok();
     }
-    for name in names(&env, "many") {
+    // The version's own metadata.json lies in the folder now, and is not part of it.
+    for name in names(&env, "many").into_iter().filter(|name| name != "metadata.json") {
         let bytes = |folder: &str| fs::read(env.path(folder).join(&name)).unwrap();
         assert!(bytes("many") == bytes("out-many"), "{name}");
     }
