@@ -43,7 +43,9 @@ impl Words {
             Some(last) => last,
             None => {
                 let views = match values.data_type() {
-                    DataType::Utf8 => StringViewArray::from(values.as_string::<i32>()).to_binary_view(),
+                    DataType::Utf8 => {
+                        StringViewArray::from(values.as_string::<i32>()).to_binary_view()
+                    }
                     DataType::Binary => BinaryViewArray::from(values.as_binary::<i32>()),
                     _ => return Err(unexpected(values)),
                 };

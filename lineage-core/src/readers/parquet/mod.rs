@@ -28,8 +28,8 @@ use parquet::basic::{ConvertedType, Type as PhysicalType};
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 
-use self::batches::Part;
 pub(crate) use self::batches::ParquetBatches;
+use self::batches::Part;
 use self::pages::Worded;
 use crate::files;
 

@@ -111,8 +111,7 @@ fn texts_of_any_encoding_are_the_same_with_their_dictionary() {
     for properties in [base(), base().set_writer_version(WriterVersion::PARQUET_2_0)] {
         assert!(check(&written(&batch, properties)).unwrap()[0] > 1);
     }
-    for encoding in
-        [Encoding::PLAIN, Encoding::DELTA_BYTE_ARRAY, Encoding::DELTA_LENGTH_BYTE_ARRAY]
+    for encoding in [Encoding::PLAIN, Encoding::DELTA_BYTE_ARRAY, Encoding::DELTA_LENGTH_BYTE_ARRAY]
     {
         let file = written(&batch, plain().set_column_encoding("text".into(), encoding));
         assert_eq!(check(&file), Ok(vec![0]));
@@ -161,9 +160,8 @@ fn row_groups_of_different_encodings_are_parts() {
 #[test]
 fn only_columns_at_the_top_are_read_with_their_dictionaries() {
     let inner: ArrayRef = Arc::new(texts(MANY, 5));
-    let field = |name: &str, array: &ArrayRef| {
-        Arc::new(Field::new(name, array.data_type().clone(), true))
-    };
+    let field =
+        |name: &str, array: &ArrayRef| Arc::new(Field::new(name, array.data_type().clone(), true));
     let offsets = OffsetBuffer::from_lengths(std::iter::repeat_n(2, MANY / 2));
     let lists = ListArray::new(field("item", &inner), offsets, Arc::clone(&inner), None);
     let half = inner.slice(0, MANY / 2);
