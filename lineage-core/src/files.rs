@@ -208,6 +208,41 @@ pub(crate) fn read_at(file: &File, buffer: &mut [u8], position: u64) -> io::Resu
     return std::os::windows::fs::FileExt::seek_read(file, buffer, position);
 }
 
+/// So many bytes from a position, into memory that nobody has to clear first where that can be had. That
+/// the file ends before them is an error.
+pub(crate) fn read_exact_at(file: &File, position: u64, length: usize) -> io::Result<Vec<u8>> {
+    let ended = || io::Error::from(io::ErrorKind::UnexpectedEof);
+    #[cfg(unix)]
+    {
+        use rustix::{buffer::spare_capacity, io::Errno};
+        let mut bytes = Vec::with_capacity(length);
+        while bytes.len() < length {
+            let at = position + bytes.len() as u64;
+            match rustix::io::pread(file, spare_capacity(&mut bytes), at) {
+                Ok(0) => return Err(ended()),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        bytes.truncate(length);
+        Ok(bytes)
+    }
+    #[cfg(windows)]
+    {
+        let mut bytes = vec![0; length];
+        let mut filled = 0;
+        while filled < length {
+            match read_at(file, &mut bytes[filled..], position + filled as u64) {
+                Ok(0) => return Err(ended()),
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(bytes)
+    }
+}
+
 /// The whole content of a regular file of at most `limit` bytes; `None` when there is no such file.
 pub fn read_small(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, FileError> {
     let file = match open_to_read(path) {

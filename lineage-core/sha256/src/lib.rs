@@ -84,6 +84,8 @@ fn by_turns<const N: usize>(states: &mut [State; N], blocks: [&[Block]; N]) {
 
 #[cfg(all(target_arch = "x86_64", any(test, not(feature = "portable"))))]
 mod x86 {
+    // No closure here: one has the features of the function around it, so that a function without them
+    // which calls it, as those of iterators and arrays do, cannot contain its code.
     use std::arch::x86_64::*;
 
     use super::{Block, State};
@@ -107,16 +109,19 @@ mod x86 {
         // The instructions want the words a, b, e, f in one register and c, d, g, h in another.
         let (mut abef, mut cdgh) = ([_mm_setzero_si128(); N], [_mm_setzero_si128(); N]);
         for stream in 0..N {
-            let [a, b, c, d, e, f, g, h] = states[stream].map(|word| word as i32);
-            abef[stream] = _mm_set_epi32(a, b, e, f);
-            cdgh[stream] = _mm_set_epi32(c, d, g, h);
+            let [a, b, c, d, e, f, g, h] = states[stream];
+            abef[stream] = _mm_set_epi32(a as i32, b as i32, e as i32, f as i32);
+            cdgh[stream] = _mm_set_epi32(c as i32, d as i32, g as i32, h as i32);
         }
-        let count = blocks.iter().map(|blocks| blocks.len()).min().unwrap_or(0);
+        let mut count = usize::MAX;
+        for blocks in blocks {
+            count = count.min(blocks.len());
+        }
         for index in 0..count {
             let (abef_before, cdgh_before) = (abef, cdgh);
             let mut schedule = [[_mm_setzero_si128(); 4]; N];
-            for (schedule, blocks) in schedule.iter_mut().zip(blocks) {
-                *schedule = load(&blocks[index]);
+            for stream in 0..N {
+                schedule[stream] = load(&blocks[stream][index]);
             }
             for stream in 0..N {
                 rounds::<0>(&mut abef[stream], &mut cdgh[stream], &mut schedule[stream]);
@@ -135,10 +140,10 @@ mod x86 {
                 cdgh[stream] = _mm_add_epi32(cdgh[stream], cdgh_before[stream]);
             }
         }
-        for (state, (abef, cdgh)) in states.iter_mut().zip(abef.into_iter().zip(cdgh)) {
-            let [f, e, b, a] = store(abef);
-            let [h, g, d, c] = store(cdgh);
-            *state = [a, b, c, d, e, f, g, h];
+        for stream in 0..N {
+            let [f, e, b, a] = store(abef[stream]);
+            let [h, g, d, c] = store(cdgh[stream]);
+            states[stream] = [a, b, c, d, e, f, g, h];
         }
     }
 
@@ -158,8 +163,9 @@ mod x86 {
                 let sum = _mm_add_epi32(_mm_sha256msg1_epu32(w0, w1), _mm_alignr_epi8::<4>(w3, w2));
                 schedule[four] = _mm_sha256msg2_epu32(sum, w3);
             }
-            let [k0, k1, k2, k3] = std::array::from_fn(|round| K[FIRST + 4 * four + round] as i32);
-            let words = _mm_add_epi32(schedule[four], _mm_set_epi32(k3, k2, k1, k0));
+            let [k0, k1, k2, k3] = K[FIRST / 4 + four];
+            let k = _mm_set_epi32(k3 as i32, k2 as i32, k1 as i32, k0 as i32);
+            let words = _mm_add_epi32(schedule[four], k);
             *cdgh = _mm_sha256rnds2_epu32(*cdgh, *abef, words);
             *abef = _mm_sha256rnds2_epu32(*abef, *cdgh, _mm_shuffle_epi32::<0x0E>(words));
         }
@@ -173,7 +179,8 @@ mod x86 {
         let halves = block.as_chunks::<8>().0;
         let mut words = [_mm_setzero_si128(); 4];
         for four in 0..4 {
-            let [low, high] = [halves[2 * four], halves[2 * four + 1]].map(i64::from_le_bytes);
+            let low = i64::from_le_bytes(halves[2 * four]);
+            let high = i64::from_le_bytes(halves[2 * four + 1]);
             words[four] = _mm_shuffle_epi8(_mm_set_epi64x(high, low), swap);
         }
         words
@@ -184,25 +191,24 @@ mod x86 {
     #[target_feature(enable = "sse4.1")]
     fn store(register: __m128i) -> [u32; 4] {
         [
-            _mm_extract_epi32::<0>(register),
-            _mm_extract_epi32::<1>(register),
-            _mm_extract_epi32::<2>(register),
-            _mm_extract_epi32::<3>(register),
+            _mm_extract_epi32::<0>(register) as u32,
+            _mm_extract_epi32::<1>(register) as u32,
+            _mm_extract_epi32::<2>(register) as u32,
+            _mm_extract_epi32::<3>(register) as u32,
         ]
-        .map(|word| word as u32)
     }
 
     /// The constants of FIPS 180-4 §4.2.2.
     #[rustfmt::skip]
-    const K: [u32; 64] = [
-        0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
-        0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
-        0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
-        0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
-        0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
-        0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
-        0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
-        0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
+    const K: [[u32; 4]; 16] = [
+        [0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5], [0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5],
+        [0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3], [0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174],
+        [0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc], [0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da],
+        [0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7], [0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967],
+        [0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13], [0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85],
+        [0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3], [0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070],
+        [0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5], [0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3],
+        [0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208], [0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2],
     ];
 }
 

@@ -371,7 +371,7 @@ fn of_parquet(
         along.read_bytes((bytes_of(before + rows) - bytes_of(before)) as u64);
     };
     let read = |run| {
-        let batches = table.batches(run)?;
+        let batches = table.batches_of_words(run)?;
         Ok(batches.map(|batch| {
             let batch = batch?;
             note(batch.num_rows() as u64);

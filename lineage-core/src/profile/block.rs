@@ -8,6 +8,7 @@ use super::extremes::{Extremes, Texts};
 use super::key::{self, INFINITY, MINUS_INFINITY, with_number};
 use super::moments::Moments;
 use super::ranks::Ranks;
+use super::words::Words;
 use super::{Lengths, ProfileError};
 use crate::table::ColumnKind;
 
@@ -21,12 +22,14 @@ pub struct Scratch {
     pub(super) counter: Counter,
     /// The text of each entry of the counter, of strings, bytes and decimals.
     pub(super) texts: Vec<Box<[u8]>>,
+    /// Of arrays of a dictionary.
+    pub(super) words: Words,
 }
 
 impl Default for Scratch {
     fn default() -> Scratch {
         let (ids, keys, texts) = (Vec::new(), Vec::new(), Vec::new());
-        Scratch { ids, keys, counter: Counter::new(), texts }
+        Scratch { ids, keys, counter: Counter::new(), texts, words: Words::default() }
     }
 }
 
@@ -82,6 +85,7 @@ impl BlockProfiler {
         scratch.keys.clear();
         scratch.texts.clear();
         scratch.counter.clear();
+        scratch.words.begin_block();
         BlockProfiler {
             kind: kind.clone(),
             rows: 0,

@@ -82,6 +82,17 @@ impl Counter {
         self.sketch.is_some()
     }
 
+    /// One more than the entry of a value, or 0 when it is not remembered.
+    pub(super) fn slot(&self, id: u64) -> u16 {
+        self.find(id, hash::spread(id)).map_or(0, |entry| entry as u16 + 1)
+    }
+
+    /// Counts a value once more, as long as there are few different ones.
+    #[inline]
+    pub(super) fn observe_again(&mut self, slot: u16) {
+        self.counts[usize::from(slot) - 1] += 1;
+    }
+
     /// Counts values that are told by their identities alone, from that index on.
     pub(super) fn observe_keys(&mut self, all: &[u64], from: usize) {
         let mut index = from;

@@ -1,8 +1,8 @@
 //! From Arrow arrays of any physical type to the values of a kind.
 
 use crate::arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, AsArray, FixedSizeBinaryArray, GenericByteArray,
-    GenericByteViewArray, OffsetSizeTrait,
+    AnyDictionaryArray, Array, ArrayRef, ArrowPrimitiveType, AsArray, FixedSizeBinaryArray,
+    GenericByteArray, GenericByteViewArray, OffsetSizeTrait,
 };
 use crate::arrow::buffer::NullBuffer;
 use crate::arrow::compute;
@@ -12,7 +12,7 @@ use super::block::BlockProfiler;
 use super::decimal::Decimal;
 use super::extremes::kept;
 use super::{Lengths, ProfileError, Scratch, hash, key};
-use crate::table::{ColumnKind, plain};
+use crate::table::{ColumnKind, WORDS_MAX, plain};
 
 const DAY_MILLIS: i64 = 86_400_000;
 
@@ -280,47 +280,72 @@ impl BlockProfiler {
         }
     }
 
-    /// Each value of a dictionary is hashed once.
+    /// Each value of a dictionary is hashed once, and looked for once in a block.
     fn take_dictionary(&mut self, array: &dyn Array) -> Result<(), ProfileError> {
         let Some(dictionary) = array.as_any_dictionary_opt() else {
             return Err(self.mismatch(array));
         };
-        let (keys, values) = (dictionary.keys(), dictionary.values());
-        match values.data_type() {
+        let values = dictionary.values();
+        match (values.data_type(), &self.kind) {
             // A dictionary may be far larger than a slice of its array.
-            _ if values.len() > 2 * array.len() + 64 || values.is_empty() => {}
-            DataType::Utf8 => return self.take_words(dictionary, values.as_string::<i32>()),
-            DataType::LargeUtf8 => return self.take_words(dictionary, values.as_string::<i64>()),
-            DataType::Utf8View => return self.take_words(dictionary, values.as_string_view()),
+            _ if values.len() > WORDS_MAX || values.is_empty() => {}
+            (DataType::Utf8, ColumnKind::String) => {
+                return self.take_words(dictionary, values.as_string::<i32>());
+            }
+            (DataType::LargeUtf8, ColumnKind::String) => {
+                return self.take_words(dictionary, values.as_string::<i64>());
+            }
+            (DataType::Utf8View, ColumnKind::String) => {
+                return self.take_words(dictionary, values.as_string_view());
+            }
+            (DataType::Binary, ColumnKind::Binary) => {
+                return self.take_words(dictionary, values.as_binary::<i32>());
+            }
             _ => {}
         }
-        self.take(&decode(compute::take(values, keys, None))?)
+        self.take(&decode(compute::take(values, dictionary.keys(), None))?)
     }
 
     fn take_words<A: BytesArray>(
         &mut self,
-        dictionary: &dyn crate::arrow::array::AnyDictionaryArray,
+        dictionary: &dyn AnyDictionaryArray,
         words: &A,
     ) -> Result<(), ProfileError> {
-        if self.kind != ColumnKind::String {
-            return Err(self.mismatch(words));
-        }
-        let ids: Vec<u64> =
-            (0..words.len()).map(|index| hash::of_bytes(words.bytes(index))).collect();
-        let (key_nulls, word_nulls) = (dictionary.keys().nulls(), words.nulls());
-        for (index, word) in dictionary.normalized_keys().into_iter().enumerate() {
-            if key_nulls.is_some_and(|nulls| nulls.is_null(index))
-                || word_nulls.is_some_and(|nulls| nulls.is_null(word))
-            {
-                self.nulls += 1;
-            } else {
-                let place = self.scratch.ids.len();
-                self.scratch.ids.push(ids[word]);
-                Lengths::note(&mut self.lengths, words.bytes(word).len() as u64);
-                self.observe_bytes(place, || words.bytes(word));
+        let id = |index: usize| (hash::of_bytes(words.bytes(index)), words.bytes(index).len());
+        self.scratch.words.look_at(dictionary.values(), id);
+        let keys = dictionary.normalized_keys();
+        match dictionary.logical_nulls().filter(|nulls| nulls.null_count() > 0) {
+            None => keys.into_iter().for_each(|word| self.observe_word(words, word)),
+            Some(nulls) => {
+                self.nulls += nulls.null_count() as u64;
+                nulls.valid_indices().for_each(|row| self.observe_word(words, keys[row]));
             }
         }
         Ok(())
+    }
+
+    /// As [`BlockProfiler::observe_bytes`], with what is known of the word already.
+    #[inline]
+    fn observe_word<A: BytesArray>(&mut self, words: &A, index: usize) {
+        let Scratch { ids, counter, texts, words: known, .. } = &mut self.scratch;
+        let word = known.get(index);
+        Lengths::note(&mut self.lengths, word.length.into());
+        ids.push(word.id);
+        if word.slot > 0 && !counter.is_many() {
+            counter.observe_again(word.slot);
+            return;
+        }
+        let is_new = counter.observe(word.id, &ids[..ids.len() - 1]);
+        if is_new {
+            texts.push(kept(words.bytes(index)).into());
+        }
+        if !word.is_noted && (is_new || counter.is_many()) {
+            word.is_noted = true;
+            self.texts.note(words.bytes(index));
+        }
+        if !counter.is_many() {
+            word.slot = counter.slot(word.id);
+        }
     }
 
     fn take_lists(&mut self, array: &dyn Array) -> Result<(), ProfileError> {

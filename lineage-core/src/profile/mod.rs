@@ -18,6 +18,7 @@ mod moments;
 mod ranks;
 #[cfg(test)]
 mod tests;
+mod words;
 
 pub use block::{BlockProfile, BlockProfiler, Scratch};
 pub use column::ColumnProfiler;

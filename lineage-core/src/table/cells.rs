@@ -4,23 +4,22 @@ use std::sync::Arc;
 
 use crate::arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, AsArray as _, BinaryViewArray, BooleanBufferBuilder,
-    ByteView, GenericByteArray, GenericByteViewArray, OffsetSizeTrait, RunArray, StringViewArray,
-    UInt64Array,
+    OffsetSizeTrait, RunArray, StringViewArray, UInt64Array,
 };
 use crate::arrow::buffer::NullBuffer;
 use crate::arrow::compute;
 use crate::arrow::datatypes::{
-    ArrowNativeType as _, ByteArrayType, ByteViewType, DataType, Date32Type, Date64Type,
-    Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type, DurationMicrosecondType,
-    DurationMillisecondType, DurationNanosecondType, DurationSecondType, Float32Type, Float64Type,
-    Int8Type, Int16Type, Int32Type, Int64Type, RunEndIndexType, Time32MillisecondType,
-    Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimeUnit,
+    DataType, Date32Type, Date64Type, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type,
+    DurationMicrosecondType, DurationMillisecondType, DurationNanosecondType, DurationSecondType,
+    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, RunEndIndexType,
+    Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimeUnit,
     TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
     TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type, i256,
 };
 use crate::arrow::error::ArrowError;
 
 use super::ColumnKind;
+use super::texts::{Words, bytes, put_length};
 
 /// Rows of a strip.
 pub(super) const STRIP_ROWS: usize = 1024;
@@ -44,12 +43,22 @@ pub enum CellError {
 
 /// Where canonical bytes go.
 pub(crate) trait Sink {
+    /// Takes the next bytes.
     fn put(&mut self, bytes: &[u8]);
+
+    /// Takes so many bytes, which the caller then writes: values are encoded where they stay.
+    fn room(&mut self, size_bytes: usize) -> &mut [u8];
 }
 
 impl Sink for Vec<u8> {
     fn put(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
+    }
+
+    fn room(&mut self, size_bytes: usize) -> &mut [u8] {
+        let start = self.len();
+        self.resize(start + size_bytes, 0);
+        &mut self[start..]
     }
 }
 
@@ -66,7 +75,7 @@ enum Inner {
     /// Values of one width, written as they come.
     Fixed,
     /// Strings and binaries: values as they come, lengths at the end.
-    Bytes,
+    Bytes(Words),
     /// Lists: the child's strips as they fill up, lengths at the end.
     Children(Box<Strip>),
     /// Structs: each field's strip is kept until the end, since all of the first come first.
@@ -78,7 +87,7 @@ enum Inner {
 impl Strip {
     pub(super) fn new(kind: &ColumnKind) -> Strip {
         let inner = match kind {
-            ColumnKind::String | ColumnKind::Binary => Inner::Bytes,
+            ColumnKind::String | ColumnKind::Binary => Inner::Bytes(Words::default()),
             ColumnKind::List(child) => Inner::Children(Box::new(Strip::new(child))),
             ColumnKind::Map(key, value) => {
                 Inner::Children(Box::new(Strip::of_fields([&**key, &**value].into_iter())))
@@ -104,8 +113,8 @@ impl Strip {
         STRIP_ROWS - self.rows
     }
 
-    /// Takes the next rows, at most [`Strip::room`] of them. `array` is plain (see [`plain`]);
-    /// `nulls` are its own and those of the structs around it.
+    /// Takes the next rows, at most [`Strip::room`] of them. `array` is plain (see [`plain`]), or one of
+    /// words (see [`has_words`]); `nulls` are its own and those of the structs around it.
     pub(super) fn push(
         &mut self,
         array: &dyn Array,
@@ -121,7 +130,7 @@ impl Strip {
         self.nulls += nulls.map_or(0, NullBuffer::null_count);
         match &mut self.inner {
             Inner::Fixed => fixed(array, nulls, sink),
-            Inner::Bytes => bytes(array, nulls, &mut self.lengths, sink),
+            Inner::Bytes(words) => bytes(array, nulls, words, &mut self.lengths, sink),
             Inner::Children(child) => children(array, nulls, &mut self.lengths, child, sink),
             Inner::Fields(fields) => {
                 let array = array.as_struct_opt().ok_or_else(|| unexpected(array))?;
@@ -162,7 +171,7 @@ impl Strip {
     }
 }
 
-fn unexpected(array: &dyn Array) -> CellError {
+pub(super) fn unexpected(array: &dyn Array) -> CellError {
     CellError::Type(array.data_type().to_string())
 }
 
@@ -203,17 +212,17 @@ fn views(values: &ArrayRef) -> ArrayRef {
 
 /// Writes values of one width; those of nulls are zero.
 fn put_fixed<const WIDTH: usize>(
-    mut cells: Vec<[u8; WIDTH]>,
+    values: impl ExactSizeIterator<Item = [u8; WIDTH]>,
     nulls: Option<&NullBuffer>,
     sink: &mut dyn Sink,
-) -> Result<(), CellError> {
+) {
+    let (cells, _) = sink.room(values.len() * WIDTH).as_chunks_mut::<WIDTH>();
+    cells.iter_mut().zip(values).for_each(|(cell, value)| *cell = value);
     if let Some(nulls) = nulls {
         for row in (!nulls.inner()).set_indices() {
             cells[row] = [0; WIDTH];
         }
     }
-    sink.put(cells.as_flattened());
-    Ok(())
 }
 
 fn put_primitive<T: ArrowPrimitiveType, const WIDTH: usize>(
@@ -223,7 +232,8 @@ fn put_primitive<T: ArrowPrimitiveType, const WIDTH: usize>(
     encode: impl Fn(T::Native) -> [u8; WIDTH],
 ) -> Result<(), CellError> {
     let values = array.as_primitive_opt::<T>().ok_or_else(|| unexpected(array))?.values();
-    put_fixed(values.iter().map(|value| encode(*value)).collect(), nulls, sink)
+    put_fixed(values.iter().map(|value| encode(*value)), nulls, sink);
+    Ok(())
 }
 
 /// Seconds, rounded down, and nanoseconds of a count of `1 / per_second` seconds.
@@ -318,7 +328,8 @@ fn booleans(
     sink: &mut dyn Sink,
 ) -> Result<(), CellError> {
     let values = array.as_boolean_opt().ok_or_else(|| unexpected(array))?.values();
-    put_fixed(values.iter().map(|value| [u8::from(value)]).collect(), nulls, sink)
+    put_fixed(values.iter().map(|value| [u8::from(value)]), nulls, sink);
+    Ok(())
 }
 
 fn dates(
@@ -328,135 +339,13 @@ fn dates(
 ) -> Result<(), CellError> {
     const DAY_MS: i64 = 86_400_000;
     let values = array.as_primitive_opt::<Date64Type>().ok_or_else(|| unexpected(array))?.values();
-    let cell = |(row, value): (usize, &i64)| {
-        if value % DAY_MS != 0 && nulls.is_none_or(|nulls| nulls.is_valid(row)) {
-            return Err(CellError::DateWithTime(*value));
-        }
-        Ok((value / DAY_MS).to_le_bytes())
+    let is_refused = |(row, value): &(usize, &i64)| {
+        *value % DAY_MS != 0 && nulls.is_none_or(|nulls| nulls.is_valid(*row))
     };
-    put_fixed(values.iter().enumerate().map(cell).collect::<Result<_, _>>()?, nulls, sink)
-}
-
-fn put_length(lengths: &mut Vec<[u8; 4]>, length: usize) -> Result<(), CellError> {
-    let length = u32::try_from(length).map_err(|_| CellError::TooLong)?;
-    lengths.push(length.to_le_bytes());
-    Ok(())
-}
-
-fn bytes(
-    array: &dyn Array,
-    nulls: Option<&NullBuffer>,
-    lengths: &mut Vec<[u8; 4]>,
-    sink: &mut dyn Sink,
-) -> Result<(), CellError> {
-    match array.data_type() {
-        DataType::Utf8 => contiguous(array.as_string::<i32>(), nulls, lengths, sink),
-        DataType::LargeUtf8 => contiguous(array.as_string::<i64>(), nulls, lengths, sink),
-        DataType::Utf8View => viewed(array.as_string_view(), nulls, lengths, sink),
-        DataType::Binary => contiguous(array.as_binary::<i32>(), nulls, lengths, sink),
-        DataType::LargeBinary => contiguous(array.as_binary::<i64>(), nulls, lengths, sink),
-        DataType::BinaryView => viewed(array.as_binary_view(), nulls, lengths, sink),
-        DataType::FixedSizeBinary(_) => {
-            let array = array.as_fixed_size_binary();
-            each(array.len(), nulls, lengths, sink, |row| array.value(row))
-        }
-        _ => Err(unexpected(array)),
+    if let Some((_, value)) = values.iter().enumerate().find(is_refused) {
+        return Err(CellError::DateWithTime(*value));
     }
-}
-
-fn contiguous<T: ByteArrayType>(
-    array: &GenericByteArray<T>,
-    nulls: Option<&NullBuffer>,
-    lengths: &mut Vec<[u8; 4]>,
-    sink: &mut dyn Sink,
-) -> Result<(), CellError> {
-    let offsets = array.value_offsets();
-    let length_of = |row: usize| (offsets[row + 1] - offsets[row]).as_usize();
-    let hidden =
-        |nulls: &NullBuffer| (0..array.len()).any(|row| nulls.is_null(row) && length_of(row) > 0);
-    if nulls.is_some_and(hidden) {
-        let value = |row: usize| AsRef::<[u8]>::as_ref(array.value(row));
-        return each(array.len(), nulls, lengths, sink, value);
-    }
-    for row in 0..array.len() {
-        put_length(lengths, length_of(row))?;
-    }
-    let (first, last) = (offsets[0].as_usize(), offsets[array.len()].as_usize());
-    sink.put(&array.value_data()[first..last]);
-    Ok(())
-}
-
-/// Copies more than each value where it can: the size of a copy is known then, and what follows a value
-/// is overwritten by the next.
-fn viewed<T: ByteViewType>(
-    array: &GenericByteViewArray<T>,
-    nulls: Option<&NullBuffer>,
-    lengths: &mut Vec<[u8; 4]>,
-    sink: &mut dyn Sink,
-) -> Result<(), CellError> {
-    /// The longest value that stands in its view, behind its length.
-    const INLINE: usize = 12;
-    const ROOM: usize = 32;
-    let (views, buffers) = (array.views(), array.data_buffers());
-    let first = lengths.len();
-    match nulls {
-        None => lengths.extend(views.iter().map(|view| (*view as u32).to_le_bytes())),
-        Some(nulls) => lengths.extend(views.iter().zip(nulls.inner()).map(|(view, valid)| {
-            let length = if valid { *view as u32 } else { 0 };
-            length.to_le_bytes()
-        })),
-    }
-    let own = lengths[first..].iter().map(|length| u32::from_le_bytes(*length) as usize);
-    let total: usize = own.clone().sum();
-    if total > GATHER_BYTES_MAX {
-        lengths.truncate(first);
-        return each(array.len(), nulls, lengths, sink, |row| array.value(row).as_ref());
-    }
-    let mut gathered = vec![0; total + ROOM];
-    let mut end = 0;
-    for (row, (view, length)) in views.iter().zip(own).enumerate() {
-        let room = &mut gathered[end..end + ROOM];
-        if length <= INLINE {
-            room[..16].copy_from_slice(&(view >> 32).to_le_bytes());
-        } else {
-            let view = ByteView::from(*view);
-            let rest = buffers[view.buffer_index as usize].get(view.offset as usize..);
-            match rest.and_then(|rest| rest.first_chunk::<ROOM>()) {
-                Some(chunk) if length <= ROOM => room.copy_from_slice(chunk),
-                _ => gathered[end..end + length].copy_from_slice(array.value(row).as_ref()),
-            }
-        }
-        end += length;
-    }
-    sink.put(&gathered[..total]);
-    Ok(())
-}
-
-/// Values longer than this are not gathered before they are written.
-const GATHER_BYTES_MAX: usize = 64 * 1024;
-
-fn each<'a>(
-    rows: usize,
-    nulls: Option<&NullBuffer>,
-    lengths: &mut Vec<[u8; 4]>,
-    sink: &mut dyn Sink,
-    value: impl Fn(usize) -> &'a [u8],
-) -> Result<(), CellError> {
-    let mut gathered = Vec::with_capacity(rows * 16);
-    for row in 0..rows {
-        let valid = nulls.is_none_or(|nulls| nulls.is_valid(row));
-        let value = if valid { value(row) } else { &[] };
-        put_length(lengths, value.len())?;
-        if gathered.len() + value.len() > GATHER_BYTES_MAX {
-            sink.put(&gathered);
-            gathered.clear();
-        }
-        match value.len() > GATHER_BYTES_MAX {
-            true => sink.put(value),
-            false => gathered.extend_from_slice(value),
-        }
-    }
-    sink.put(&gathered);
+    put_fixed(values.iter().map(|value| (value / DAY_MS).to_le_bytes()), nulls, sink);
     Ok(())
 }
 

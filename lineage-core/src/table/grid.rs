@@ -1,9 +1,12 @@
 //! The grid of leaves, and the digests made of them.
 
+use std::sync::Arc;
+
 use crate::arrow::array::{Array, ArrayRef, RecordBatch};
 use crate::arrow::datatypes::Schema;
 
 use super::cells::{CellError, STRIP_ROWS, Sink, Strip, plain};
+use super::texts::has_words;
 use super::{ColumnKind, UnsupportedType};
 use crate::digest::{Hasher, Sha256};
 
@@ -135,6 +138,14 @@ impl Sink for Leaf {
             self.hasher.update(bytes);
         }
     }
+
+    fn room(&mut self, size_bytes: usize) -> &mut [u8] {
+        self.size_bytes += size_bytes as u64;
+        if self.waiting.len() + size_bytes > WAITING_BYTES_MAX {
+            self.hash();
+        }
+        self.waiting.room(size_bytes)
+    }
 }
 
 /// Gives streams their next bytes: [`Hasher::update_together`], perhaps with more streams.
@@ -185,6 +196,7 @@ impl ColumnGrid {
         hash: &mut HashTogether<'_>,
     ) -> Result<(), (usize, CellError)> {
         let end = columns.first().map_or(0, |(_, array)| array.len());
+        columns.iter_mut().for_each(|(grid, _)| grid.leaf.waiting.reserve(2 * WAITING_BYTES));
         let mut at = 0;
         while at < end {
             let room = columns.iter().map(|(grid, _)| grid.strip.room()).min();
@@ -215,7 +227,7 @@ impl ColumnGrid {
 
     /// Takes the next rows, at most as many as the strip has room for.
     fn encode(&mut self, array: &ArrayRef) -> Result<(), CellError> {
-        let array = plain(array)?;
+        let array = if has_words(array) { Arc::clone(array) } else { plain(array)? };
         let nulls = array.logical_nulls();
         if self.leaf.rows == 0 {
             self.leaf.hasher.update(&self.prefix);

@@ -6,6 +6,7 @@ mod grid;
 mod kind;
 mod row_cells;
 mod row_sum;
+mod texts;
 
 pub use cells::CellError;
 pub(crate) use cells::{fixed, plain};
@@ -16,3 +17,4 @@ pub(crate) use grid::{
 pub use kind::{ColumnKind, NESTING_DEPTH_MAX, UnsupportedType};
 pub(crate) use row_cells::RowCells;
 pub use row_sum::{MergeError, RowSum};
+pub(crate) use texts::WORDS_MAX;

@@ -3,6 +3,7 @@
 //! A file may be hostile. What the decoder would believe is checked first: the footer when the table is
 //! opened, and the pages of a row group when a run of its rows is asked for.
 
+mod batches;
 mod delta;
 mod footer;
 mod header;
@@ -16,22 +17,20 @@ use std::ops::Range;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, OnceLock};
 
-use crate::arrow::array::{Array, AsArray as _, RecordBatch, TimestampSecondArray};
-use crate::arrow::datatypes::{
-    DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit, TimestampNanosecondType,
-    TimestampSecondType,
-};
-use crate::arrow::error::ArrowError;
+use crate::arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
     ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
 };
-use parquet::basic::Type as PhysicalType;
+use parquet::basic::{ConvertedType, Type as PhysicalType};
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 
+pub(crate) use self::batches::ParquetBatches;
+use self::batches::Part;
+use self::pages::Worded;
 use crate::files;
 
 /// A Parquet file that can be read from several threads.
@@ -60,10 +59,10 @@ fn options(schema: SchemaRef) -> ArrowReaderOptions {
 
 impl ParquetTable {
     /// Reads the footer.
-    pub(crate) fn open(file: File) -> Result<ParquetTable, ParquetError> {
+    pub(crate) fn open(file: File) -> Result<Arc<ParquetTable>, ParquetError> {
         let size_bytes = file.metadata()?.len();
         let input = SharedFile { file: Arc::new(file), size_bytes };
-        without_panic(|| ParquetTable::of(input))
+        without_panic(|| ParquetTable::of(input)).map(Arc::new)
     }
 
     fn of(input: SharedFile) -> Result<ParquetTable, ParquetError> {
@@ -131,27 +130,70 @@ impl ParquetTable {
     }
 
     /// The rows of a run in order, in batches that never cross a block.
-    pub(crate) fn batches(&self, run: Range<u64>) -> Result<ParquetBatches, ParquetError> {
-        without_panic(|| self.checked_batches(run))
+    pub(crate) fn batches(
+        self: &Arc<Self>,
+        run: Range<u64>,
+    ) -> Result<ParquetBatches, ParquetError> {
+        without_panic(|| {
+            let batch_rows = self.batch_rows(&run)?;
+            ParquetBatches::new(self, batch_rows, vec![Part { rows: run, worded: [].into() }])
+        })
     }
 
-    fn checked_batches(&self, run: Range<u64>) -> Result<ParquetBatches, ParquetError> {
+    /// The same rows, in batches that end with a row group, too. Columns of strings or binaries may be
+    /// arrays of a dictionary in some of them, when the file has them so.
+    pub(crate) fn batches_of_words(
+        self: &Arc<Self>,
+        run: Range<u64>,
+    ) -> Result<ParquetBatches, ParquetError> {
+        without_panic(|| {
+            let batch_rows = self.batch_rows(&run)?;
+            ParquetBatches::new(self, batch_rows, self.parts(run)?)
+        })
+    }
+
+    /// Rows of a batch: a power of two, of which the largest divides a block.
+    fn batch_rows(&self, run: &Range<u64>) -> Result<u64, ParquetError> {
         let mut batch_rows = (BATCH_BYTES / self.row_bytes.max(1)).clamp(1, BATCH_ROWS_MAX);
-        for row_group in self.row_groups(&run) {
+        for row_group in self.row_groups(run) {
             batch_rows = batch_rows.min(self.check_row_group(row_group)?.batch_rows_max);
         }
-        // The largest power of two divides a block.
-        let batch_rows = 1 << batch_rows.ilog2();
-        let main = self.reader(&self.metadata, &run, batch_rows, None)?;
-        let seconds = match &self.int96 {
-            None => None,
-            Some((metadata, columns)) => {
-                let mask =
-                    ProjectionMask::roots(metadata.parquet_schema(), columns.iter().copied());
-                Some((self.reader(metadata, &run, batch_rows, Some(mask))?, columns.clone()))
+        Ok(1 << batch_rows.ilog2())
+    }
+
+    /// A row group with dictionaries that are worth it is a part by itself, as are all between two.
+    fn parts(&self, run: Range<u64>) -> Result<Vec<Part>, ParquetError> {
+        let mut parts: Vec<Part> = Vec::new();
+        for row_group in self.row_groups(&run) {
+            let worded = self.check_row_group(row_group)?.worded;
+            let worded = worded.iter().copied().filter(|column| self.can_be_worded(column.leaf));
+            let worded: Arc<[Worded]> = worded.collect();
+            let starts = &self.row_group_starts;
+            let rows = starts[row_group].max(run.start)..starts[row_group + 1].min(run.end);
+            match parts.last_mut() {
+                Some(last) if last.worded.is_empty() && worded.is_empty() => {
+                    last.rows.end = rows.end;
+                }
+                _ => parts.push(Part { rows, worded }),
             }
-        };
-        Ok(ParquetBatches { main, seconds, rows_left: run.end - run.start, has_failed: false })
+        }
+        Ok(parts)
+    }
+
+    /// The column at the top of the schema that a leaf belongs to.
+    fn root(&self, leaf: usize) -> usize {
+        self.metadata.parquet_schema().get_column_root_idx(leaf)
+    }
+
+    /// Whether the decoder would check the strings of a dictionary as it checks those of views.
+    fn can_be_worded(&self, leaf: usize) -> bool {
+        let column = self.metadata.parquet_schema().column(leaf);
+        let is_text = column.converted_type() == ConvertedType::UTF8;
+        match self.schema().field(self.root(leaf)).data_type() {
+            DataType::Utf8View => is_text,
+            DataType::BinaryView => !is_text,
+            _ => false,
+        }
     }
 
     /// The row groups that a run has rows of.
@@ -204,64 +246,6 @@ impl ParquetTable {
     }
 }
 
-/// Batches of a run of rows.
-pub(crate) struct ParquetBatches {
-    main: ParquetRecordBatchReader,
-    seconds: Option<(ParquetRecordBatchReader, Vec<usize>)>,
-    rows_left: u64,
-    /// After an error, and above all after a panic, the readers are not asked again.
-    has_failed: bool,
-}
-
-impl Iterator for ParquetBatches {
-    type Item = Result<RecordBatch, ArrowError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.has_failed {
-            return None;
-        }
-        let batch = without_panic(|| {
-            let batch = self.main.next().transpose()?;
-            batch.map(|batch| self.checked(batch)).transpose()
-        });
-        self.has_failed = batch.is_err();
-        match batch.transpose() {
-            Some(batch) => Some(batch),
-            None if self.rows_left == 0 => None,
-            None => {
-                self.rows_left = 0;
-                let problem = "fewer rows than the footer says".to_owned();
-                Some(Err(ArrowError::ParquetError(problem)))
-            }
-        }
-    }
-}
-
-impl ParquetBatches {
-    /// Refuses INT96 timestamps that overflowed when they became nanoseconds.
-    fn checked(&mut self, batch: RecordBatch) -> Result<RecordBatch, ArrowError> {
-        self.rows_left = self.rows_left.saturating_sub(batch.num_rows() as u64);
-        let Some((reader, columns)) = &mut self.seconds else { return Ok(batch) };
-        let seconds = reader.next().transpose()?;
-        for (position, column) in columns.iter().enumerate() {
-            let name = batch.schema_ref().field(*column).name();
-            let overflow = || {
-                let problem = format!(
-                    "column \"{name}\" has an INT96 timestamp that nanoseconds cannot hold"
-                );
-                ArrowError::ParquetError(problem)
-            };
-            let expected = seconds.as_ref().ok_or_else(overflow)?.column(position);
-            let nanoseconds = batch.column(*column);
-            let floor = floor_seconds(nanoseconds.as_ref())?;
-            if expected.as_primitive_opt::<TimestampSecondType>() != Some(&floor) {
-                return Err(overflow());
-            }
-        }
-        Ok(batch)
-    }
-}
-
 /// The decoder panics at some broken pages, at places that cannot all be foreseen. Where a panic unwinds,
 /// it is an error of the file.
 fn without_panic<T, E: From<ParquetError>>(decode: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
@@ -280,14 +264,6 @@ thread_local! {
 /// panic hook need not print it.
 pub fn panics_are_caught() -> bool {
     GUARDED.get()
-}
-
-/// Nanoseconds as whole seconds, rounded down.
-fn floor_seconds(array: &dyn Array) -> Result<TimestampSecondArray, ArrowError> {
-    let nanoseconds = array
-        .as_primitive_opt::<TimestampNanosecondType>()
-        .ok_or_else(|| ArrowError::CastError("INT96 is not read as nanoseconds".to_owned()))?;
-    Ok(nanoseconds.unary(|value| value.div_euclid(1_000_000_000)))
 }
 
 /// The columns at the top of the schema that are INT96; one deeper inside is refused.
@@ -335,6 +311,21 @@ fn viewed(field: &FieldRef) -> FieldRef {
     Arc::new(Field::clone(field).with_data_type(data_type))
 }
 
+/// The columns as arrays of a dictionary, as the decoder makes them without looking at each row.
+fn with_words(schema: &Schema, columns: impl Iterator<Item = usize>) -> Schema {
+    let mut fields: Vec<FieldRef> = schema.fields().iter().map(Arc::clone).collect();
+    for column in columns {
+        let field = &fields[column];
+        let values = match field.data_type() {
+            DataType::Utf8View => DataType::Utf8,
+            _ => DataType::Binary,
+        };
+        let data_type = DataType::Dictionary(Box::new(DataType::Int32), Box::new(values));
+        fields[column] = Arc::new(Field::clone(field).with_data_type(data_type));
+    }
+    Schema::new_with_metadata(fields, schema.metadata().clone())
+}
+
 fn with_seconds(schema: &Schema, columns: &[usize]) -> Schema {
     let seconds = |(index, field): (usize, &FieldRef)| match columns.contains(&index) {
         true => {
@@ -365,7 +356,8 @@ impl ChunkReader for SharedFile {
 
     fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
         let at = At { file: Arc::clone(&self.file), position: start };
-        Ok(io::BufReader::with_capacity(16 * 1024, at))
+        // The decoder reads the header of a page this way, and then the page by itself.
+        Ok(io::BufReader::with_capacity(512, at))
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
@@ -374,10 +366,7 @@ impl ChunkReader for SharedFile {
         if end.is_none_or(|end| end > self.size_bytes) {
             return Err(ParquetError::EOF("the file ends within a page".to_owned()));
         }
-        let mut bytes = vec![0; length];
-        let mut at = At { file: Arc::clone(&self.file), position: start };
-        at.read_exact(&mut bytes)?;
-        Ok(bytes.into())
+        Ok(files::read_exact_at(&self.file, start, length)?.into())
     }
 }
 

@@ -5,6 +5,7 @@
 //! one small read for each page.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use parquet::basic::{Compression, ConvertedType, LogicalType, Type as PhysicalType};
@@ -16,6 +17,7 @@ use parquet::file::serialized_reader::SerializedPageReader;
 
 use super::header::{self, DELTA_BYTE_ARRAY, DELTA_LENGTH_BYTE_ARRAY, Header, Kind};
 use super::{SharedFile, delta};
+use crate::table::WORDS_MAX;
 
 /// A page is held in memory as a whole, compressed and decompressed.
 pub(super) const PAGE_BYTES_MAX: u64 = 128 << 20;
@@ -43,10 +45,31 @@ const LEVEL_BYTES: u64 = 4;
 const GZIP_RATIO_MAX: u64 = 1032;
 const LZ4_RATIO_MAX: u64 = 255;
 
-/// What is known of a row group whose pages are sound: how many rows can be decoded at once.
-#[derive(Debug, Clone, Copy)]
+/// A row group of fewer rows is not worth reading by itself, which its dictionaries would need.
+const WORDS_ROWS_MIN: u64 = 16 * 1024;
+
+/// Each value of a dictionary must stand for so many rows on average, or looking at it once saves nothing.
+const ROWS_PER_WORD_MIN: u64 = 2;
+
+/// What is made of dictionaries that are kept takes some ten times their bytes at most.
+const WORDS_BYTES_MAX: u64 = 4 << 20;
+
+/// What is known of a row group whose pages are sound.
+#[derive(Debug, Clone)]
 pub(super) struct Sound {
+    /// How many rows can be decoded at once.
     pub(super) batch_rows_max: u64,
+    /// The columns whose dictionaries are worth keeping.
+    pub(super) worded: Arc<[Worded]>,
+}
+
+/// A column at the top of the schema that has only byte strings of a dictionary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Worded {
+    /// Its place among the leaves.
+    pub(super) leaf: usize,
+    /// How many values its dictionary announces.
+    pub(super) words: u64,
 }
 
 /// Checks all pages of the row group.
@@ -56,7 +79,8 @@ pub(super) fn check(
     copies: bool,
 ) -> Result<Sound, ParquetError> {
     let (mut open_bytes, mut stored_bytes, mut row_bytes) = (0_u64, 0_u64, 0_u64);
-    for chunk in row_group.columns() {
+    let (mut worded, mut words_bytes) = (Vec::new(), 0);
+    for (leaf, chunk) in row_group.columns().iter().enumerate() {
         let column = Column::of(chunk, row_group.num_rows(), copies);
         let seen = column.and_then(|column| column.check(input)).map_err(|error| {
             let name: String = chunk.column_path().string().chars().take(200).collect();
@@ -67,6 +91,10 @@ pub(super) fn check(
         let values_per_row = seen.values.div_ceil(row_group.num_rows().max(1).unsigned_abs());
         let bytes = seen.value_bytes.saturating_mul(values_per_row.max(1));
         row_bytes = row_bytes.saturating_add(bytes);
+        if seen.has_words(chunk) && words_bytes + seen.dictionary_bytes <= WORDS_BYTES_MAX {
+            words_bytes += seen.dictionary_bytes;
+            worded.push(Worded { leaf, words: seen.words });
+        }
     }
     let open_bytes_max =
         OPEN_BYTES_MAX.max(stored_bytes.saturating_mul(OPEN_BYTES_PER_STORED_BYTE));
@@ -76,7 +104,8 @@ pub(super) fn check(
              write it with smaller pages"
         )));
     }
-    Ok(Sound { batch_rows_max: (BATCH_BYTES_MAX / row_bytes.max(1)).max(1) })
+    let batch_rows_max = (BATCH_BYTES_MAX / row_bytes.max(1)).max(1);
+    Ok(Sound { batch_rows_max, worded: worded.into() })
 }
 
 /// The text of an error without its kind.
@@ -99,7 +128,22 @@ struct Seen {
     /// The most bytes of a value on its page, or in memory.
     value_bytes: u64,
     values: u64,
+    /// The values of the dictionary.
+    words: u64,
+    has_other_pages: bool,
     has_delta_strings: bool,
+}
+
+impl Seen {
+    /// Whether rows have values of the dictionary alone, many the same.
+    fn has_words(&self, chunk: &ColumnChunkMetaData) -> bool {
+        chunk.column_type() == PhysicalType::BYTE_ARRAY
+            && chunk.column_path().parts().len() == 1
+            && chunk.column_descr().max_rep_level() == 0
+            && !self.has_other_pages
+            && (1..=WORDS_MAX as u64).contains(&self.words)
+            && self.values >= WORDS_ROWS_MIN.max(ROWS_PER_WORD_MIN * self.words)
+    }
 }
 
 /// One column of a row group.
@@ -228,6 +272,7 @@ impl<'a> Column<'a> {
                 }
                 // An empty dictionary is one, too.
                 seen.dictionary_bytes = header.page_bytes.max(1);
+                seen.words = header.values;
             }
             Kind::Data => self.check_data(header, seen)?,
         }
@@ -243,6 +288,7 @@ impl<'a> Column<'a> {
         header.check_levels(depths)?;
         seen.values = seen.values.saturating_add(header.values);
         seen.data_bytes = seen.data_bytes.max(header.page_bytes);
+        seen.has_other_pages |= !header.is_of_dictionary();
         seen.has_delta_strings |= header.has_delta_strings();
         let value_bytes = header.page_bytes.div_ceil(header.values.max(1));
         seen.value_bytes = seen.value_bytes.max(value_bytes);

@@ -1,5 +1,7 @@
 //! Files of every codec, and files that nobody should have to read.
 
+mod words;
+
 use std::io::Write as _;
 
 use crate::arrow::array::{
@@ -57,7 +59,7 @@ fn written(batch: &RecordBatch, properties: WriterPropertiesBuilder) -> Vec<u8> 
     bytes
 }
 
-fn opened(bytes: &[u8]) -> Result<ParquetTable, ParquetError> {
+fn opened(bytes: &[u8]) -> Result<Arc<ParquetTable>, ParquetError> {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(bytes).unwrap();
     ParquetTable::open(file)
@@ -215,13 +217,16 @@ struct Crafted {
     rows: i64,
     values: i64,
     pages: Vec<u8>,
+    /// Whether byte arrays are said to be UTF-8.
+    is_text: bool,
 }
 
 impl Crafted {
     /// A required column of byte arrays.
     fn strings(codec: i64, rows: i64, pages: Vec<u8>) -> Crafted {
         let (physical_type, type_length, repetition) = (6, 0, 0);
-        Crafted { physical_type, type_length, repetition, codec, rows, values: rows, pages }
+        let (values, is_text) = (rows, false);
+        Crafted { physical_type, type_length, repetition, codec, rows, values, pages, is_text }
     }
 
     fn schema(&self) -> Vec<Vec<u8>> {
@@ -231,6 +236,7 @@ impl Crafted {
             .i32(2, self.type_length)
             .i32(3, self.repetition)
             .text(4, "x");
+        let leaf = if self.is_text { leaf.i32(6, 0) } else { leaf };
         vec![root, leaf.end()]
     }
 
@@ -334,6 +340,7 @@ fn values_that_take_no_bytes_do_not_fill_memory() {
         rows: 1 << 20,
         values: 1 << 20,
         pages: nulls.clone(),
+        is_text: false,
     };
     refused(&crafted(1 << 30, 1).file(), "values have 1073741824 bytes each");
     let table = opened(&crafted(1 << 16, 1).file()).unwrap();
