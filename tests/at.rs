@@ -61,7 +61,7 @@ fn status_shows_the_stack_and_quarantine_of_then() {
     insta::assert_snapshot!(env.run(&["status", "--at", "2026-03-01T00:06:30Z"]), @"
     fraud      newest version 3
       prod  1  v1/model.bin      since 2026-03-01 00:06:00Z  by Test Person  nothing to roll back to
-    log as of 2026-03-01 00:06:00Z: 8 entries, head cffd0657f4a4
+    log as of 2026-03-01 00:06:00Z: 8 entries, head b31883a39f1e
     ");
     let then = env.json(&["status", "--at", "seq:7"], "lineage.status/1");
     let pointer = &then["models"][0]["pointers"][0];
