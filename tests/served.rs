@@ -132,8 +132,7 @@ fn a_byte_of_a_large_file_is_found_wherever_it_is_flipped() {
     env.write("m/large.bin", &bytes);
     env.write("m/small.bin", "1");
     env.run(&["record", "fraud", "--artifact", "m"]).ok();
-    let alone = ["record", "alone", "--artifact", "m/large.bin", "--metadata", "alone.json"];
-    env.run(&alone).ok();
+    env.run(&["record", "alone", "--artifact", "m/large.bin", "--metadata", "alone.json"]).ok();
     for model in ["fraud", "alone"] {
         env.run(&["promote", model]).ok();
         assert_eq!(by(&env, &[model]), "blake3");

@@ -112,7 +112,7 @@ mod tests {
     fn merged_parts_are_the_whole_around_every_boundary() {
         let chunk = ::blake3::CHUNK_LEN;
         for part_bytes in [chunk, 2 * chunk, 8 * chunk] {
-            let bytes = numbered(part_bytes * 18);
+            let bytes = numbered(part_bytes * 19);
             for parts in 0..=17 {
                 for edge in [0, 1, 63, 64, 65, chunk - 1, chunk, chunk + 1] {
                     for size in

@@ -224,7 +224,8 @@ impl<'a> Opened<'a> {
     fn read_whole(&mut self, buffer: &mut PageBuffer) -> Result<Blake3, FingerprintError> {
         let mut hasher = Blake3Hasher::new();
         let mut size_bytes = 0;
-        loop {
+        // A file to which another program writes on and on would never end.
+        while size_bytes <= self.size_bytes {
             let bytes = self.next(buffer.as_mut_slice())?;
             if bytes.is_empty() {
                 break;
