@@ -62,8 +62,8 @@ const SMALL_AT_ONCE: usize = 4;
 /// So many large files are read by one thread at once while all cores are busy.
 const LARGE_AT_ONCE: usize = 2;
 
-/// With more cores, rows are done before one thread has hashed as many bytes, and the time is that of the
-/// files. Computed from the speeds of one stream and of several; measured with two.
+/// With more cores, rows would be done before one thread has hashed as many bytes, and the time be that of the
+/// files. Computed from the speeds of one stream and of several, not measured.
 const BUSY_CORES_MAX: usize = 4;
 
 /// A reading of many files by several threads.
