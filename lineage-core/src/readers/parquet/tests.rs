@@ -6,7 +6,7 @@ use std::io::Write as _;
 
 use crate::arrow::array::{
     ArrayRef, BooleanArray, Decimal128Array, FixedSizeBinaryArray, Float64Array, Int64Array,
-    Int64Builder, ListBuilder, MapBuilder, StringArray, StringBuilder, StructArray,
+    Int64Builder, ListBuilder, MapBuilder, RecordBatch, StringArray, StringBuilder, StructArray,
 };
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding};
