@@ -1,7 +1,7 @@
 //! Strings read with their dictionaries are the same as without, and so is what is refused.
 
 use crate::arrow::array::{
-    AsArray as _, BinaryArray, DictionaryArray, ListArray, StringDictionaryBuilder,
+    Array as _, AsArray as _, BinaryArray, DictionaryArray, ListArray, StringDictionaryBuilder,
 };
 use crate::arrow::buffer::OffsetBuffer;
 use crate::arrow::datatypes::Int32Type;
