@@ -104,6 +104,7 @@ mod x86 {
         can
     }
 
+    #[expect(clippy::needless_range_loop, reason = "an iterator's closure, as said above")]
     #[target_feature(enable = "sha,sse4.1")]
     fn compress_with_sha<const N: usize>(states: &mut [State; N], blocks: [&[Block]; N]) {
         // The instructions want the words a, b, e, f in one register and c, d, g, h in another.

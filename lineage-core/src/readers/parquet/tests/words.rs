@@ -278,7 +278,7 @@ proptest! {
         let text = |row: usize| {
             let share = (row.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 11) as f64 / (1_u64 << 53) as f64;
             let word = (share.powi(skew) * words.len() as f64) as usize;
-            (nulls == 0 || row % (nulls * 3) > 0).then(|| words[word].as_str())
+            (nulls == 0 || !row.is_multiple_of(nulls * 3)).then(|| words[word].as_str())
         };
         let batch = of_texts((0..ROWS).map(text).collect());
         let properties = WriterProperties::builder()
