@@ -2,7 +2,7 @@
 //!
 //! They are re-exported so that a program that hands batches to this library uses the same version.
 //! The modules are named as in the crate `arrow`, which is not used itself: it always brings the kernels for
-//! casts, comparisons, sorting and arithmetic, which nothing here needs and which take minutes to build.
+//! casts, comparisons, sorting and arithmetic, which nothing here needs and which take long to build.
 
 /// Arrays, their builders and record batches.
 pub mod array {
