@@ -1,5 +1,6 @@
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
 use crate::context::Silent;
@@ -158,26 +159,27 @@ fn stand_ins_are_recognised() {
     assert_eq!(found[0].1, StandIn::Dvc { path: Some("data.csv".into()) });
 }
 
+/// Counts the bytes that are announced, and those that are read.
+#[derive(Default)]
+pub(super) struct Count {
+    pub(super) expected: AtomicU64,
+    pub(super) read: AtomicU64,
+}
+
+impl Observer for Count {
+    fn expect_bytes(&self, bytes: u64) {
+        self.expected.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn read_bytes(&self, bytes: u64) {
+        self.read.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
 /// A progress bar must end where it says that it will.
 #[test]
 fn as_many_bytes_are_read_as_were_expected() {
-    use std::sync::atomic::{AtomicU64, Ordering};
-
     use crate::arrow::array::{ArrayRef, Int64Array, RecordBatch};
-
-    #[derive(Default)]
-    struct Count {
-        expected: AtomicU64,
-        read: AtomicU64,
-    }
-    impl Observer for Count {
-        fn expect_bytes(&self, bytes: u64) {
-            self.expected.fetch_add(bytes, Ordering::Relaxed);
-        }
-        fn read_bytes(&self, bytes: u64) {
-            self.read.fetch_add(bytes, Ordering::Relaxed);
-        }
-    }
 
     let folder = tree(&[("t.csv", b"id\n1\n2\n"), ("t.ndjson", b"{\"id\":1}\n{\"id\":2}\n")]);
     let ids: ArrayRef = std::sync::Arc::new(Int64Array::from_iter_values(0..200_000));

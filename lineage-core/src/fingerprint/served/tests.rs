@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use super::*;
 use crate::context::Silent;
+use crate::fingerprint::tests::Count;
 use proptest::prelude::*;
 
 const CHUNK: u64 = 1024;
@@ -207,19 +208,6 @@ fn an_interrupt_is_heard_by_all_threads() {
 
 #[test]
 fn as_many_bytes_are_read_as_were_expected() {
-    #[derive(Default)]
-    struct Count {
-        expected: AtomicU64,
-        read: AtomicU64,
-    }
-    impl Observer for Count {
-        fn expect_bytes(&self, bytes: u64) {
-            self.expected.fetch_add(bytes, Ordering::Relaxed);
-        }
-        fn read_bytes(&self, bytes: u64) {
-            self.read.fetch_add(bytes, Ordering::Relaxed);
-        }
-    }
     let (folder, path) = written("m", &counted(2 * PART_BYTES + 5));
     fs::write(folder.path().join("small"), "123").unwrap();
     for (kind, path, bytes) in [
