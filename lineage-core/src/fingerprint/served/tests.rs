@@ -1,6 +1,7 @@
 use std::fs::OpenOptions;
 use std::io::Write as _;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
 
 use super::*;
 use crate::context::Silent;
@@ -136,16 +137,17 @@ fn what_is_taken_beside_sha256_is_of_the_same_bytes() {
     }
 }
 
-/// Changes a file when its bytes are being read: so many times.
+/// Changes a file when its bytes are being read: so many times, once at a time whatever the threads.
 struct Meddler<'a> {
-    times: AtomicU64,
+    times: Mutex<u64>,
     change: &'a (dyn Fn() + Sync),
 }
 
 impl Observer for Meddler<'_> {
     fn read_bytes(&self, _bytes: u64) {
-        let left = |times: u64| times.checked_sub(1);
-        if self.times.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left).is_ok() {
+        let mut times = self.times.lock().unwrap();
+        if *times > 0 {
+            *times -= 1;
             (self.change)();
         }
     }
@@ -171,7 +173,7 @@ fn a_file_that_changes_while_it_is_read_is_read_once_more_and_then_refused() {
         for threads in [1, 3] {
             for (times, refused) in [(1, false), (u64::MAX, true)] {
                 let (_folder, path) = written("m", &counted(size));
-                let observer = Meddler { times: AtomicU64::new(times), change: &|| change(&path) };
+                let observer = Meddler { times: Mutex::new(times), change: &|| change(&path) };
                 let found =
                     crew(&observer, 16 * CHUNK).read(&path, threads, &mut PageBuffer::new());
                 if refused {
