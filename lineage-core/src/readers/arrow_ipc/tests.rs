@@ -218,7 +218,9 @@ fn every_cut_is_an_error() {
 #[test]
 fn no_flipped_byte_panics() {
     for codec in CODECS {
-        for bytes in [as_file(&[batch(9)], codec), as_stream(&[batch(9)], codec)] {
+        // A file has the messages of the stream: compressed ones are tried once.
+        let stream = codec.is_none().then(|| as_stream(&[batch(9)], codec));
+        for bytes in [as_file(&[batch(9)], codec)].into_iter().chain(stream) {
             for at in 0..bytes.len() {
                 let all_bits = codec.is_none().then_some(0xff);
                 for mask in all_bits.into_iter().chain([1 << (at % 8)]) {

@@ -16,17 +16,17 @@ use super::*;
 
 const ROWS: usize = 60;
 
-fn sample() -> RecordBatch {
-    let numbers = Int64Array::from_iter((0..ROWS).map(|row| (row % 7 > 0).then_some(row as i64)));
-    let text = StringArray::from_iter_values((0..ROWS).map(|row| format!("the text {}", row % 9)));
-    let truth = BooleanArray::from_iter((0..ROWS).map(|row| Some(row % 3 == 0)));
-    let real = Float64Array::from_iter_values((0..ROWS).map(|row| row as f64 / 3.0));
-    let fixed = FixedSizeBinaryArray::try_from_iter((0..ROWS).map(|row| [row as u8; 5])).unwrap();
-    let decimal = Decimal128Array::from_iter_values((0..ROWS).map(|row| row as i128 * 1001));
+fn sample(rows: usize) -> RecordBatch {
+    let numbers = Int64Array::from_iter((0..rows).map(|row| (row % 7 > 0).then_some(row as i64)));
+    let text = StringArray::from_iter_values((0..rows).map(|row| format!("the text {}", row % 9)));
+    let truth = BooleanArray::from_iter((0..rows).map(|row| Some(row % 3 == 0)));
+    let real = Float64Array::from_iter_values((0..rows).map(|row| row as f64 / 3.0));
+    let fixed = FixedSizeBinaryArray::try_from_iter((0..rows).map(|row| [row as u8; 5])).unwrap();
+    let decimal = Decimal128Array::from_iter_values((0..rows).map(|row| row as i128 * 1001));
     let decimal = decimal.with_precision_and_scale(30, 2).unwrap();
     let mut lists = ListBuilder::new(Int64Builder::new());
     let mut maps = MapBuilder::new(None, StringBuilder::new(), Int64Builder::new());
-    for row in 0..ROWS {
+    for row in 0..rows {
         lists.values().append_slice(&vec![row as i64; row % 4]);
         lists.append(row % 5 > 0);
         maps.keys().append_value(format!("key {}", row % 3));
@@ -108,13 +108,13 @@ fn layouts() -> Vec<WriterPropertiesBuilder> {
 #[test]
 fn every_codec_and_encoding_is_read() {
     for properties in layouts() {
-        assert_eq!(read(&written(&sample(), properties)), Ok(ROWS as u64));
+        assert_eq!(read(&written(&sample(ROWS), properties)), Ok(ROWS as u64));
     }
 }
 
 #[test]
 fn a_file_that_is_cut_off_anywhere_is_refused() {
-    let bytes = written(&sample(), layouts().remove(0));
+    let bytes = written(&sample(ROWS), layouts().remove(0));
     for length in 0..bytes.len() {
         assert!(read(&bytes[..length]).is_err(), "{length} of {} bytes", bytes.len());
     }
@@ -123,10 +123,11 @@ fn a_file_that_is_cut_off_anywhere_is_refused() {
 #[test]
 fn a_byte_that_is_wrong_is_never_more_than_an_error() {
     for (layout, properties) in layouts().into_iter().enumerate() {
-        let bytes = written(&sample(), properties);
+        // The footers are much alike: only the first layout's is tried, and only that one has two row groups.
+        let rows = if layout == 0 { ROWS } else { ROWS / 4 };
+        let bytes = written(&sample(rows), properties);
         let end = bytes.len();
         let footer = u32::from_le_bytes(*bytes[end - 8..].first_chunk().unwrap()) as usize;
-        // The footers are much alike.
         let positions = if layout == 0 { end } else { end - 8 - footer };
         for position in 0..positions {
             let mut wrong = bytes.clone();
