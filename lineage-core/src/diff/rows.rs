@@ -13,7 +13,7 @@ use crate::compare::{
 use crate::context::Observer;
 use crate::digest::{Hasher, Kind};
 use crate::fingerprint::{ContentError, FingerprintError, Rows, Table};
-use crate::table::{BLOCK_ROWS, ColumnGrid, TableError};
+use crate::table::{BLOCK_ROWS, ColumnGrid, TableError, Together};
 
 /// A table that is to be read, and where it is.
 pub(super) type TableAt<'a> = (&'a Path, Option<&'a Table>);
@@ -62,13 +62,13 @@ fn leaves_of(
     let rows = Rows::open(path, table, options.tables, observer)?;
     let columns = table.digest.columns.iter();
     let mut grids: Vec<_> = columns.map(|column| ColumnGrid::new(column.kind.clone())).collect();
-    let mut left = (range.end - range.start) as usize;
+    let (mut left, mut memory) = ((range.end - range.start) as usize, Together::default());
     for batch in rows.read_from(range.start)? {
         let batch = batch?;
         let batch = batch.slice(0, batch.num_rows().min(left));
         left -= batch.num_rows();
         let mut pairs: Vec<_> = grids.iter_mut().zip(batch.columns()).collect();
-        ColumnGrid::push(&mut pairs, &mut Hasher::update_together).map_err(
+        ColumnGrid::push(&mut pairs, &mut memory, &mut Hasher::update_together).map_err(
             |(place, problem)| TableError::Cell {
                 column: table.digest.columns[place].name.clone(),
                 problem,

@@ -19,7 +19,7 @@ use crate::digest::Hasher;
 use crate::files::{FileError, PageBuffer};
 use crate::profile::{BlockProfile, BlockProfiler, ColumnProfile, ColumnProfiler, ProfileError};
 use crate::table::{
-    BLOCK_ROWS, ColumnGrid, ColumnKind, ColumnLeaves, HashTogether, TOGETHER, TableError,
+    BLOCK_ROWS, ColumnGrid, ColumnKind, ColumnLeaves, HashTogether, TOGETHER, TableError, Together,
     check_columns,
 };
 
@@ -103,12 +103,13 @@ impl ColumnWork {
     /// Takes the next rows of some columns: arrays of one length, each with the column's name.
     fn push(
         columns: &mut [(&mut ColumnWork, &str, &ArrayRef)],
+        memory: &mut Together,
         hash: &mut HashTogether<'_>,
     ) -> Result<(), ContentError> {
         let grids = columns.iter_mut().map(|(work, _, array)| (&mut work.grid, *array));
-        ColumnGrid::push(&mut grids.collect::<Vec<_>>(), hash).map_err(|(place, problem)| {
-            TableError::Cell { column: columns[place].1.to_owned(), problem }
-        })?;
+        ColumnGrid::push(&mut grids.collect::<Vec<_>>(), memory, hash).map_err(
+            |(place, problem)| TableError::Cell { column: columns[place].1.to_owned(), problem },
+        )?;
         for (work, _, array) in columns {
             if let Some(profiler) = &mut work.profiler {
                 profiler.push(work.grid.kind(), array)?;
@@ -234,7 +235,7 @@ where
         early: BTreeMap::new(),
     });
     let takes_file = threads() <= TAKING_THREADS_MAX;
-    let hash = |run: Range<u64>, buffer: &mut PageBuffer| -> Result<Vec<_>, ContentError> {
+    let hash = |run: Range<u64>, memory: &mut Together, buffer: &mut PageBuffer| {
         let mut works: Vec<_> =
             job.columns.iter().map(|(_, kind)| ColumnWork::new(job, kind)).collect();
         for batch in read(run)? {
@@ -243,17 +244,17 @@ where
             let columns = works.iter_mut().zip(job.columns).zip(batch.columns());
             let columns = columns.map(|((work, (name, _)), array)| (work, name.as_str(), array));
             for together in columns.collect::<Vec<_>>().chunks_mut(TOGETHER) {
-                ColumnWork::push(together, &mut |rows| match takes_file {
+                ColumnWork::push(together, memory, &mut |rows| match takes_file {
                     true => along.hash(rows, buffer),
                     false => Hasher::update_together(rows),
                 })?;
             }
         }
-        Ok(works.into_iter().map(ColumnWork::finish).collect())
+        Ok::<Vec<_>, ContentError>(works.into_iter().map(ColumnWork::finish).collect())
     };
     let blocks = usize::try_from(rows.div_ceil(BLOCK_ROWS)).unwrap_or(usize::MAX);
     on_threads(threads().min(blocks), || {
-        let mut buffer = PageBuffer::new();
+        let (mut memory, mut buffer) = (Together::default(), PageBuffer::new());
         loop {
             let Some((index, run)) = lock(&runs).next() else {
                 // From now on a core is free for the file alone.
@@ -263,7 +264,7 @@ where
             if failure.is_before(index as u64) {
                 break;
             }
-            match hash(run, &mut buffer) {
+            match hash(run, &mut memory, &mut buffer) {
                 Ok(columns) => lock(&total).add(index, columns),
                 Err(error) => failure.note(index as u64, error),
             }
@@ -336,7 +337,7 @@ pub(super) fn in_order<P>(
         *index += 1;
         (*index - 1, taken)
     };
-    let hash = |index: u64, piece: P| -> Result<(), ContentError> {
+    let hash = |index: u64, piece: P, memory: &mut Together| -> Result<(), ContentError> {
         check_interrupted(job.observer)?;
         let decoded = decode(piece)?;
         rows.fetch_add(decoded.rows as u64, Ordering::Relaxed);
@@ -353,7 +354,8 @@ pub(super) fn in_order<P>(
             let hashed = works.filter_map(|(((work, _), (name, _)), array)| {
                 array.as_ref().map(|array| (work, name.as_str(), array))
             });
-            ColumnWork::push(&mut hashed.collect::<Vec<_>>(), &mut Hasher::update_together)?;
+            let mut hashed = hashed.collect::<Vec<_>>();
+            ColumnWork::push(&mut hashed, memory, &mut Hasher::update_together)?;
             for (work, profiler) in &mut turn.columns {
                 work.profiled().into_iter().for_each(|block| profiler.absorb(block));
             }
@@ -371,12 +373,13 @@ pub(super) fn in_order<P>(
         }
     };
     on_threads(threads(), || {
+        let mut memory = Together::default();
         loop {
             let (index, taken) = take();
             let result = match taken {
                 Ok(None) => break,
                 Ok(Some(_)) if failure.is_before(index) => break,
-                Ok(Some(piece)) => hash(index, piece),
+                Ok(Some(piece)) => hash(index, piece, &mut memory),
                 Err(error) => Err(error),
             };
             if let Err(error) = result {

@@ -328,7 +328,15 @@ fn booleans(
     sink: &mut dyn Sink,
 ) -> Result<(), CellError> {
     let values = array.as_boolean_opt().ok_or_else(|| unexpected(array))?.values();
-    put_fixed(values.iter().map(|value| [u8::from(value)]), nulls, sink);
+    let cells = sink.room(values.len());
+    for (cells, bits) in cells.chunks_mut(64).zip(values.bit_chunks().iter_padded()) {
+        for (place, cell) in cells.iter_mut().enumerate() {
+            *cell = (bits >> place & 1) as u8;
+        }
+    }
+    if let Some(nulls) = nulls {
+        (!nulls.inner()).set_indices().for_each(|row| cells[row] = 0);
+    }
     Ok(())
 }
 

@@ -107,12 +107,29 @@ pub(super) fn put_column(hasher: &mut Hasher, name: &str, kind: &ColumnKind) {
 #[derive(Default)]
 struct Leaf {
     hasher: Hasher,
-    /// Bytes that the hasher has not seen, so that it can take them together with those of other columns.
-    waiting: Vec<u8>,
     size_bytes: u64,
     rows: u32,
     nulls: u32,
 }
+
+/// Bytes of a leaf that its hasher has not seen, so that it can take them together with those of other
+/// columns.
+#[derive(Default)]
+struct Waiting {
+    /// Kept longer than what waits, so that nobody has to clear memory that is then written.
+    storage: Vec<u8>,
+    end: usize,
+}
+
+impl Waiting {
+    fn bytes(&self) -> &[u8] {
+        &self.storage[..self.end]
+    }
+}
+
+/// Memory for columns that are hashed together, at most a mebibyte.
+#[derive(Default)]
+pub(crate) struct Together([Waiting; TOGETHER]);
 
 /// More bytes than this do not wait: long strings.
 const WAITING_BYTES_MAX: usize = 128 * 1024;
@@ -121,30 +138,42 @@ const WAITING_BYTES_MAX: usize = 128 * 1024;
 /// own cache.
 const WAITING_BYTES: usize = 32 * 1024;
 
-impl Leaf {
+/// Where the cells of a column go.
+struct Filling<'a> {
+    leaf: &'a mut Leaf,
+    waiting: &'a mut Waiting,
+}
+
+impl Filling<'_> {
     fn hash(&mut self) {
-        self.hasher.update(&self.waiting);
-        self.waiting.clear();
+        self.leaf.hasher.update(self.waiting.bytes());
+        self.waiting.end = 0;
     }
 }
 
-impl Sink for Leaf {
+impl Sink for Filling<'_> {
     fn put(&mut self, bytes: &[u8]) {
-        self.size_bytes += bytes.len() as u64;
-        if self.waiting.len() + bytes.len() <= WAITING_BYTES_MAX {
-            self.waiting.extend_from_slice(bytes);
+        if bytes.len() <= WAITING_BYTES_MAX {
+            self.room(bytes.len()).copy_from_slice(bytes);
         } else {
             self.hash();
-            self.hasher.update(bytes);
+            self.leaf.hasher.update(bytes);
+            self.leaf.size_bytes += bytes.len() as u64;
         }
     }
 
     fn room(&mut self, size_bytes: usize) -> &mut [u8] {
-        self.size_bytes += size_bytes as u64;
-        if self.waiting.len() + size_bytes > WAITING_BYTES_MAX {
+        self.leaf.size_bytes += size_bytes as u64;
+        if self.waiting.end + size_bytes > WAITING_BYTES_MAX {
             self.hash();
         }
-        self.waiting.room(size_bytes)
+        let Waiting { storage, end } = &mut *self.waiting;
+        let start = *end;
+        *end += size_bytes;
+        if storage.len() < *end {
+            storage.resize((*end).max(2 * WAITING_BYTES), 0);
+        }
+        &mut storage[start..*end]
     }
 }
 
@@ -182,10 +211,11 @@ impl ColumnGrid {
     /// column's kind. An error comes with the place of its column.
     pub(crate) fn push(
         columns: &mut [(&mut ColumnGrid, &ArrayRef)],
+        memory: &mut Together,
         hash: &mut HashTogether<'_>,
     ) -> Result<(), (usize, CellError)> {
         for (index, together) in columns.chunks_mut(TOGETHER).enumerate() {
-            Self::push_together(together, hash)
+            Self::push_together(together, &mut memory.0, hash)
                 .map_err(|(place, problem)| (index * TOGETHER + place, problem))?;
         }
         Ok(())
@@ -193,57 +223,57 @@ impl ColumnGrid {
 
     fn push_together(
         columns: &mut [(&mut ColumnGrid, &ArrayRef)],
+        waiting: &mut [Waiting],
         hash: &mut HashTogether<'_>,
     ) -> Result<(), (usize, CellError)> {
+        // After an error something may be left.
+        waiting.iter_mut().for_each(|waiting| waiting.end = 0);
         let end = columns.first().map_or(0, |(_, array)| array.len());
-        columns.iter_mut().for_each(|(grid, _)| grid.leaf.waiting.reserve(2 * WAITING_BYTES));
         let mut at = 0;
         while at < end {
             let room = columns.iter().map(|(grid, _)| grid.strip.room()).min();
             let rows = room.unwrap_or(STRIP_ROWS).min(end - at);
-            for (place, (grid, array)) in columns.iter_mut().enumerate() {
-                grid.encode(&array.slice(at, rows)).map_err(|problem| (place, problem))?;
+            let places = columns.iter_mut().zip(&mut *waiting).enumerate();
+            for (place, ((grid, array), waiting)) in places {
+                grid.encode(&array.slice(at, rows), waiting).map_err(|problem| (place, problem))?;
             }
             at += rows;
-            let mut leaves = columns.iter().map(|(grid, _)| &grid.leaf);
-            let block_ends = |leaf: &Leaf| u64::from(leaf.rows) == BLOCK_ROWS;
-            let enough = |leaf: &Leaf| leaf.waiting.len() >= WAITING_BYTES || block_ends(leaf);
-            if at < end && !leaves.any(enough) {
+            let block_ends = |grid: &ColumnGrid| u64::from(grid.leaf.rows) == BLOCK_ROWS;
+            let enough = waiting.iter().any(|waiting| waiting.end >= WAITING_BYTES);
+            if at < end && !enough && !columns.iter().any(|(grid, _)| block_ends(grid)) {
                 continue;
             }
-            let leaves = columns.iter_mut().map(|(grid, _)| &mut grid.leaf);
-            hash(leaves.map(|leaf| (&mut leaf.hasher, &*leaf.waiting)).collect());
+            let streams = columns.iter_mut().zip(&*waiting);
+            hash(streams.map(|((grid, _), w)| (&mut grid.leaf.hasher, w.bytes())).collect());
+            waiting.iter_mut().for_each(|waiting| waiting.end = 0);
             for (grid, _) in &mut *columns {
-                grid.leaf.waiting.clear();
-                if block_ends(&grid.leaf) {
+                if block_ends(grid) {
                     grid.end_block();
                 }
             }
         }
-        // Of many columns this would be much memory.
-        columns.iter_mut().for_each(|(grid, _)| grid.leaf.waiting = Vec::new());
         Ok(())
     }
 
     /// Takes the next rows, at most as many as the strip has room for.
-    fn encode(&mut self, array: &ArrayRef) -> Result<(), CellError> {
+    fn encode(&mut self, array: &ArrayRef, waiting: &mut Waiting) -> Result<(), CellError> {
         let array = if has_words(array) { Arc::clone(array) } else { plain(array)? };
         let nulls = array.logical_nulls();
         if self.leaf.rows == 0 {
             self.leaf.hasher.update(&self.prefix);
         }
-        self.strip.push(&array, nulls.as_ref(), &mut self.leaf)?;
+        let mut sink = Filling { leaf: &mut self.leaf, waiting };
+        self.strip.push(&array, nulls.as_ref(), &mut sink)?;
+        if self.strip.room() == 0 {
+            self.strip.finish(&mut sink);
+        }
         self.leaf.rows += array.len() as u32;
         self.leaf.nulls += nulls.map_or(0, |nulls| nulls.null_count()) as u32;
-        if self.strip.room() == 0 {
-            self.strip.finish(&mut self.leaf);
-        }
         Ok(())
     }
 
     fn end_block(&mut self) {
-        self.leaf.hash();
-        let Leaf { mut hasher, size_bytes, rows, nulls, .. } = std::mem::take(&mut self.leaf);
+        let Leaf { mut hasher, size_bytes, rows, nulls } = std::mem::take(&mut self.leaf);
         hasher.update(&rows.to_le_bytes());
         hasher.update(&nulls.to_le_bytes());
         hasher.update(&size_bytes.to_le_bytes());
@@ -256,7 +286,10 @@ impl ColumnGrid {
     pub(crate) fn finish(mut self) -> ColumnLeaves {
         if self.leaf.rows > 0 {
             if self.strip.room() < STRIP_ROWS {
-                self.strip.finish(&mut self.leaf);
+                let waiting = &mut Waiting::default();
+                let mut sink = Filling { leaf: &mut self.leaf, waiting };
+                self.strip.finish(&mut sink);
+                sink.hash();
             }
             self.end_block();
         }
@@ -306,12 +339,12 @@ pub fn digest_batches<E: From<TableError>>(
 ) -> Result<TableDigest, E> {
     let columns = columns_of(schema)?;
     let mut grids: Vec<_> = columns.iter().map(|(_, kind)| ColumnGrid::new(kind.clone())).collect();
-    let mut rows = 0;
+    let (mut rows, mut memory) = (0, Together::default());
     for batch in batches {
         let batch = batch?;
         check_columns(&columns, batch.schema_ref())?;
         let mut pairs: Vec<_> = grids.iter_mut().zip(batch.columns()).collect();
-        ColumnGrid::push(&mut pairs, &mut Hasher::update_together).map_err(
+        ColumnGrid::push(&mut pairs, &mut memory, &mut Hasher::update_together).map_err(
             |(place, problem)| TableError::Cell { column: columns[place].0.clone(), problem },
         )?;
         rows += batch.num_rows() as u64;

@@ -12,7 +12,7 @@ pub use cells::CellError;
 pub(crate) use cells::{fixed, plain};
 pub use grid::{BLOCK_ROWS, ColumnDigest, TableDigest, TableError, digest_batches};
 pub(crate) use grid::{
-    ColumnGrid, ColumnLeaves, HashTogether, TOGETHER, check_columns, columns_of,
+    ColumnGrid, ColumnLeaves, HashTogether, TOGETHER, Together, check_columns, columns_of,
 };
 pub use kind::{ColumnKind, NESTING_DEPTH_MAX, UnsupportedType};
 pub(crate) use row_cells::RowCells;
