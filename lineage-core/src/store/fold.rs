@@ -47,6 +47,10 @@ pub struct Fold {
 /// The number of differing rows of one table that are named one by one.
 const ROWS_NAMED_MAX: usize = 20;
 
+/// Memory for the pages of a private database, in KiB: it is filled in no order of its keys, so that in less most
+/// pages would be written to a file and read back again and again.
+const PAGES_KIB: i64 = 64 * 1024;
+
 /// A private database that lives as long as the connection, with that of the registry as `live`. What is
 /// not in it is found in the live one.
 pub(super) fn private_beside(live: &Reader<'_>) -> Result<Connection, StoreError> {
@@ -57,6 +61,8 @@ pub(super) fn private_beside(live: &Reader<'_>) -> Result<Connection, StoreError
     let path = live.layout().database();
     let located = |error| StoreError::sqlite(error, &path);
     let connection = Connection::open_with_flags("", flags).map_err(located)?;
+    // A negative number counts KiB and not pages.
+    connection.pragma_update(Some("main"), "cache_size", -PAGES_KIB).map_err(located)?;
     connection.execute("ATTACH ?1 AS live", [live.live_uri()]).map_err(located)?;
     Ok(connection)
 }
