@@ -149,6 +149,8 @@ impl BlockProfiler {
     }
 
     fn finish_texts(&mut self, profile: &mut BlockProfile) {
+        self.take_counts();
+        profile.lengths = self.lengths;
         let counted = self.scratch.counter.finish(&self.scratch.ids, false);
         self.list(profile, counted);
         profile.extremes = std::mem::take(&mut self.texts).finish();

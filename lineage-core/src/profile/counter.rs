@@ -82,15 +82,45 @@ impl Counter {
         self.sketch.is_some()
     }
 
-    /// One more than the entry of a value, or 0 when it is not remembered.
-    pub(super) fn slot(&self, id: u64) -> u16 {
-        self.find(id, hash::spread(id)).map_or(0, |entry| entry as u16 + 1)
+    /// Gives a value an entry, whose occurrences are added later: one more than it, and whether it is new. `None`
+    /// when there are, with this one, too many different values.
+    pub(super) fn enter(&mut self, id: u64) -> Option<(u16, bool)> {
+        match self.find(id, hash::spread(id)) {
+            Ok(entry) => Some((entry as u16 + 1, false)),
+            Err(slot) if self.ids.len() < FEW => {
+                self.add(id, slot, 0);
+                Some((self.ids.len() as u16, true))
+            }
+            Err(_) => None,
+        }
     }
 
-    /// Counts a value once more, as long as there are few different ones.
+    /// Adds occurrences of a value to its entry, if it has one.
+    pub(super) fn add_times(&mut self, slot: u16, times: u32) {
+        if let Some(entry) = usize::from(slot).checked_sub(1) {
+            self.counts[entry] += times;
+        }
+    }
+
+    /// The bucket of a value.
+    pub(super) fn bucket(id: u64) -> u16 {
+        (hash::spread(id) % BUCKETS as u64) as u16
+    }
+
+    /// Notes that a value occurs, when there are many different ones.
+    pub(super) fn note(&mut self, id: u64) {
+        if let Some(sketch) = &mut self.sketch {
+            note(&mut sketch.registers, hash::spread(id));
+        }
+    }
+
+    /// Counts an occurrence of a noted value, when there are many different ones. Whether it may be frequent.
     #[inline]
-    pub(super) fn observe_again(&mut self, slot: u16) {
-        self.counts[usize::from(slot) - 1] += 1;
+    pub(super) fn observe_in(&mut self, bucket: u16) -> bool {
+        let Some(sketch) = &mut self.sketch else { return false };
+        let count = &mut sketch.buckets[usize::from(bucket) % BUCKETS];
+        *count += 1;
+        *count >= FREQUENT
     }
 
     /// Counts values that are told by their identities alone, from that index on.
@@ -113,7 +143,7 @@ impl Counter {
         if let Some(sketch) = &mut self.sketch {
             let hash = hash::spread(id);
             sketch.observe(hash);
-            return sketch.is_frequent(hash) && self.remember(id, hash);
+            return sketch.is_frequent(hash) && self.remember(id);
         }
         self.observe_one_of_few(id, earlier)
     }
@@ -127,12 +157,15 @@ impl Counter {
                 false
             }
             Err(slot) if self.ids.len() < FEW => {
-                self.add(id, slot);
+                self.add(id, slot, 1);
                 true
             }
             Err(_) => {
                 // The value after which there are many is remembered only if it occurs again.
-                self.become_many(earlier, hash);
+                self.become_many(earlier);
+                if let Some(sketch) = &mut self.sketch {
+                    sketch.observe(hash);
+                }
                 false
             }
         }
@@ -153,29 +186,30 @@ impl Counter {
         }
     }
 
-    fn add(&mut self, id: u64, slot: usize) {
+    fn add(&mut self, id: u64, slot: usize, count: u32) {
         self.ids.push(id);
-        self.counts.push(1);
+        self.counts.push(count);
         self.slots[slot] = self.ids.len() as u16;
     }
 
+    /// Begins to count in buckets; `earlier` are all values of the block so far.
     #[cold]
-    fn become_many(&mut self, earlier: &[u64], hash: u64) {
+    pub(super) fn become_many(&mut self, earlier: &[u64]) {
         let mut sketch = self.spare.take().unwrap_or_else(Sketch::new);
         sketch.clear();
         for id in earlier {
             sketch.observe(hash::spread(*id));
         }
-        sketch.observe(hash);
         self.sketch = Some(sketch);
     }
 
+    /// Remembers a value that may be frequent, if there is room. True when it is remembered from now on.
     #[inline(never)]
-    fn remember(&mut self, id: u64, hash: u64) -> bool {
-        match self.find(id, hash) {
+    pub(super) fn remember(&mut self, id: u64) -> bool {
+        match self.find(id, hash::spread(id)) {
             Ok(_) => false,
             Err(slot) if self.ids.len() < REMEMBERED => {
-                self.add(id, slot);
+                self.add(id, slot, 1);
                 true
             }
             Err(_) => {
@@ -228,7 +262,7 @@ impl Counter {
             }
             match self.find(id, hash) {
                 Ok(entry) => self.counts[entry] += 1,
-                Err(slot) if are_keys && self.ids.len() < REMEMBERED => self.add(id, slot),
+                Err(slot) if are_keys && self.ids.len() < REMEMBERED => self.add(id, slot, 1),
                 Err(_) => sketch.full |= are_keys,
             }
         }

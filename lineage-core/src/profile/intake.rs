@@ -9,8 +9,10 @@ use crate::arrow::compute;
 use crate::arrow::datatypes::{self, ByteArrayType, ByteViewType, DataType, TimeUnit, i256};
 
 use super::block::BlockProfiler;
+use super::counter::Counter;
 use super::decimal::Decimal;
 use super::extremes::kept;
+use super::words::Word;
 use super::{Lengths, ProfileError, Scratch, hash, key};
 use crate::table::{ColumnKind, WORDS_MAX, plain};
 
@@ -224,6 +226,8 @@ impl BlockProfiler {
     }
 
     fn take_texts(&mut self, array: &dyn Array) -> Result<(), ProfileError> {
+        // What is counted now must come after them.
+        self.take_counts();
         match (array.data_type(), &self.kind) {
             (DataType::Utf8, ColumnKind::String) => self.take_bytes(array.as_string::<i32>()),
             (DataType::LargeUtf8, ColumnKind::String) => self.take_bytes(array.as_string::<i64>()),
@@ -258,7 +262,7 @@ impl BlockProfiler {
         let lengths = &mut self.lengths;
         self.scratch.ids.extend(valid().map(|index| {
             let bytes = array.bytes(index);
-            Lengths::note(lengths, bytes.len() as u64);
+            Lengths::note(lengths, bytes.len() as u64, 1);
             hash::of_bytes(bytes)
         }));
         for (place, index) in (start..).zip(valid()) {
@@ -311,8 +315,15 @@ impl BlockProfiler {
         dictionary: &dyn AnyDictionaryArray,
         words: &A,
     ) -> Result<(), ProfileError> {
-        let id = |index: usize| (hash::of_bytes(words.bytes(index)), words.bytes(index).len());
-        self.scratch.words.look_at(dictionary.values(), id);
+        if !self.scratch.words.are_of(dictionary.values()) {
+            self.take_counts();
+            self.scratch.words.look_at(dictionary.values(), |index| {
+                let bytes = words.bytes(index);
+                let (id, length) = (hash::of_bytes(bytes), bytes.len());
+                let length = u32::try_from(length).unwrap_or(u32::MAX);
+                Word { id, length, bucket: Counter::bucket(id), slot: 0, is_settled: false }
+            });
+        }
         let keys = dictionary.normalized_keys();
         match dictionary.logical_nulls().filter(|nulls| nulls.null_count() > 0) {
             None => keys.into_iter().for_each(|word| self.observe_word(words, word)),
@@ -324,28 +335,52 @@ impl BlockProfiler {
         Ok(())
     }
 
-    /// As [`BlockProfiler::observe_bytes`], with what is known of the word already.
+    /// As [`BlockProfiler::observe_bytes`]; what does not depend on the order of the rows is done with the counts.
     #[inline]
     fn observe_word<A: BytesArray>(&mut self, words: &A, index: usize) {
-        let Scratch { ids, counter, texts, words: known, .. } = &mut self.scratch;
-        let word = known.get(index);
-        Lengths::note(&mut self.lengths, word.length.into());
-        ids.push(word.id);
-        if word.slot > 0 && !counter.is_many() {
-            counter.observe_again(word.slot);
+        if self.scratch.words.count(index) && self.meet_word(words, index) {
             return;
         }
-        let is_new = counter.observe(word.id, &ids[..ids.len() - 1]);
-        if is_new {
-            texts.push(kept(words.bytes(index)).into());
+        let Scratch { counter, texts, words: known, .. } = &mut self.scratch;
+        let word = known.get(index);
+        if counter.observe_in(word.bucket) && !word.is_settled {
+            word.is_settled = true;
+            if word.slot == 0 && counter.remember(word.id) {
+                texts.push(kept(words.bytes(index)).into());
+            }
         }
-        if !word.is_noted && (is_new || counter.is_many()) {
-            word.is_noted = true;
-            self.texts.note(words.bytes(index));
+    }
+
+    /// Looks at a word that was not met before. True when it is the one with which there are many different
+    /// values, all of which are counted then.
+    #[inline(never)]
+    fn meet_word<A: BytesArray>(&mut self, words: &A, index: usize) -> bool {
+        let Scratch { counter, texts, words: known, .. } = &mut self.scratch;
+        let word = known.get(index);
+        self.texts.note(words.bytes(index));
+        if counter.is_many() {
+            counter.note(word.id);
+        } else if let Some((slot, is_new)) = counter.enter(word.id) {
+            word.slot = slot;
+            if is_new {
+                texts.push(kept(words.bytes(index)).into());
+            }
+        } else {
+            self.take_counts();
+            self.scratch.counter.become_many(&self.scratch.ids);
+            return true;
         }
-        if !counter.is_many() {
-            word.slot = counter.slot(word.id);
-        }
+        false
+    }
+
+    /// Takes the words that were counted, in whatever order.
+    pub(super) fn take_counts(&mut self) {
+        let Scratch { ids, counter, words, .. } = &mut self.scratch;
+        words.drain(|word, times| {
+            Lengths::note(&mut self.lengths, word.length.into(), times);
+            ids.extend(std::iter::repeat_n(word.id, times as usize));
+            counter.add_times(word.slot, times);
+        });
     }
 
     fn take_lists(&mut self, array: &dyn Array) -> Result<(), ProfileError> {
@@ -383,7 +418,7 @@ impl BlockProfiler {
     fn take_lengths(&mut self, array: &dyn Array, length: impl Fn(usize) -> u64) {
         self.note_nulls(array);
         for index in (0..array.len()).filter(|index| array.is_valid(*index)) {
-            Lengths::note(&mut self.lengths, length(index));
+            Lengths::note(&mut self.lengths, length(index), 1);
         }
     }
 }

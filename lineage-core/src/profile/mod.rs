@@ -199,11 +199,11 @@ pub struct Lengths {
 
 impl Lengths {
     #[inline]
-    fn note(lengths: &mut Option<Lengths>, length: u64) {
+    fn note(lengths: &mut Option<Lengths>, length: u64, times: u32) {
         let lengths = lengths.get_or_insert(Lengths { min: length, max: length, total: 0 });
         lengths.min = lengths.min.min(length);
         lengths.max = lengths.max.max(length);
-        lengths.total = lengths.total.saturating_add(length);
+        lengths.total = lengths.total.saturating_add(length.saturating_mul(times.into()));
     }
 
     fn merge(left: Option<Lengths>, right: Option<Lengths>) -> Option<Lengths> {

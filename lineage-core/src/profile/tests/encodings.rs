@@ -61,8 +61,18 @@ fn integers_of_any_width() {
 
 #[test]
 fn texts_of_any_encoding() {
-    for (rows, different) in [(3000, 40), (70_000, 900), (140_000, 30_000)] {
-        let words = numbers(rows, different).map(|number| Some(format!("w{}", number?.pow(2))));
+    // Of some texts, and of more in every fourth row: few are frequent, or more than are remembered.
+    for (rows, different, some) in [
+        (3000, 40, 40),
+        (70_000, 900, 900),
+        (140_000, 30_000, 30_000),
+        (140_000, 9000, 700),
+        (140_000, 5000, 1900),
+    ] {
+        let words = numbers(rows, different).enumerate().map(|(row, number)| {
+            let number = if row % 4 == 0 { number? } else { number? % some };
+            Some(format!("w{}", number.pow(2)))
+        });
         let array = array_ref(words.collect::<StringArray>());
         check(
             &array,
