@@ -74,13 +74,13 @@ class Comparisons:
         if self.decode:
             bench.add("decode", self.decode, path, self.threads)
         self.limits(bench, path)
-        return [("lineage", "duckdb sum(hash)", 1.35), ("lineage", "decode", 1.65)]
+        return [("lineage", "duckdb sum(hash)", 1.3), ("lineage", "decode", 1.65)]
 
     def profile(self, bench):
         path = self.data / "card.parquet"
         self.lineage(bench, "lineage --profile", path, "--profile")
         self.duckdb(bench, "duckdb SUMMARIZE", f"SUMMARIZE FROM '{path}'")
-        return [("lineage --profile", "duckdb SUMMARIZE", 0.2)]
+        return [("lineage --profile", "duckdb SUMMARIZE", 0.18)]
 
     def csv(self, bench):
         path = self.data / "card.csv"

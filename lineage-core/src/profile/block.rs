@@ -116,6 +116,7 @@ impl BlockProfiler {
 
     /// The profile of the block, and memory for the next profiler.
     pub fn finish_reusing(mut self) -> (BlockProfile, Scratch) {
+        self.take_counts();
         let mut profile = BlockProfile {
             rows: self.rows,
             nulls: self.nulls,
@@ -149,8 +150,6 @@ impl BlockProfiler {
     }
 
     fn finish_texts(&mut self, profile: &mut BlockProfile) {
-        self.take_counts();
-        profile.lengths = self.lengths;
         let counted = self.scratch.counter.finish(&self.scratch.ids, false);
         self.list(profile, counted);
         profile.extremes = std::mem::take(&mut self.texts).finish();

@@ -32,7 +32,7 @@ pub(super) struct Counter {
 
 /// What is kept of values that are too many to be counted one by one.
 #[derive(Debug)]
-struct Sketch {
+pub(super) struct Sketch {
     /// How many values fell into each bucket.
     buckets: [u32; BUCKETS],
     registers: [u8; REGISTERS],
@@ -162,10 +162,7 @@ impl Counter {
             }
             Err(_) => {
                 // The value after which there are many is remembered only if it occurs again.
-                self.become_many(earlier);
-                if let Some(sketch) = &mut self.sketch {
-                    sketch.observe(hash);
-                }
+                self.become_many(earlier).observe(hash);
                 false
             }
         }
@@ -194,13 +191,13 @@ impl Counter {
 
     /// Begins to count in buckets; `earlier` are all values of the block so far.
     #[cold]
-    pub(super) fn become_many(&mut self, earlier: &[u64]) {
+    pub(super) fn become_many(&mut self, earlier: &[u64]) -> &mut Sketch {
         let mut sketch = self.spare.take().unwrap_or_else(Sketch::new);
         sketch.clear();
         for id in earlier {
             sketch.observe(hash::spread(*id));
         }
-        self.sketch = Some(sketch);
+        self.sketch.insert(sketch)
     }
 
     /// Remembers a value that may be frequent, if there is room. True when it is remembered from now on.

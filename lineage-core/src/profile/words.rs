@@ -31,12 +31,11 @@ pub(super) struct Words {
 }
 
 impl Words {
-    /// Forgets what was met in a block.
+    /// Forgets what became of the words in a block, when nothing is left to drain.
     pub(super) fn begin_block(&mut self) {
         for word in &mut self.words {
             (word.slot, word.is_settled) = (0, false);
         }
-        self.drain(|_, _| {});
     }
 
     /// Whether this dictionary is the last one.

@@ -46,7 +46,8 @@ pub(crate) trait Sink {
     /// Takes the next bytes.
     fn put(&mut self, bytes: &[u8]);
 
-    /// Takes so many bytes, which the caller then writes: values are encoded where they stay.
+    /// Takes so many bytes, all of which the caller then writes: values are encoded where they stay. What is in them
+    /// before may be anything.
     fn room(&mut self, size_bytes: usize) -> &mut [u8];
 }
 
